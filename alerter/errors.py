@@ -51,13 +51,13 @@ class Problem:
     column: int | None = None
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """`file:line`, or the file alone where no line is to blame."""
         return self.file if self.line is None else f"{self.file}:{self.line}"
 
     def __str__(self) -> str:
         """Return `file:line: key: text`, the form that editors jump to, on one line without what cannot be printed."""
-        return escaped(f"{self.place}: {self.key}: {self.text}" if self.key else f"{self.place}: {self.text}")
+        return escaped(f"{self.location}: {self.key}: {self.text}" if self.key else f"{self.location}: {self.text}")
 
 
 class ConfigError(AlerterError):
@@ -95,7 +95,7 @@ class Cause(StrEnum):
     NOT_UNDERSTOOD = "not_understood"
 
     @property
-    def needs_person(self) -> bool:
+    def needs_action(self) -> bool:
         """Whether it stays until somebody mends it; every other cause may pass by itself."""
         return self in _FOR_PERSONS
 

@@ -14,13 +14,13 @@ def size_text(size_bytes: float) -> str:
     return f"{size_bytes / _UNITS[unit]:.{0 if unit == 'B' else 1}f} {unit}"
 
 
-def first_of(names: Collection[str]) -> str:
+def first_and_more_text(names: Collection[str]) -> str:
     """Return the first of some names, and how many others there are: `acme`, `acme and 2 more`."""
     first, *others = names
     return f"{first} and {len(others):,} more" if others else first
 
 
-def counted(number: int, noun: str) -> str:
+def count_text(number: int, noun: str) -> str:
     """Return `1 error`, `2 errors`, `3,000 errors`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
@@ -55,17 +55,17 @@ def duration_text(span: timedelta) -> str:
     return "".join(parts) or "0s"
 
 
-def ago(at: datetime | None, *, now: datetime) -> str:
+def age_text(at: datetime | None, *, now: datetime) -> str:
     """Return how long ago an instant was, in one or two units, or `never`."""
-    return "never" if at is None else f"{rough(now - at)} ago"
+    return "never" if at is None else f"{short_duration_text(now - at)} ago"
 
 
-def rough(span: timedelta) -> str:
+def short_duration_text(span: timedelta) -> str:
     """Return a span in its two largest units."""
     return "".join(re.findall(r"(?<!\d)\d+[dhms]", duration_text(max(span, timedelta(0))))[:2])
 
 
-def local(at: datetime, timezone: tzinfo) -> str:
+def local_time_text(at: datetime, timezone: tzinfo) -> str:
     """Return an instant as people read it."""
     return at.astimezone(timezone).strftime("%Y-%m-%d %H:%M:%S %Z")
 

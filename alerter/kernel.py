@@ -65,7 +65,7 @@ def disk_problem(folder: Path) -> str:
     return "its disk is full: no more files can be made" if disk.f_files and not disk.f_favail else ""
 
 
-def programs_with(file: Path) -> list[str]:
+def processes_with_file_open(file: Path) -> list[str]:
     """Return which other programs have a file open, as `name (pid 812)`, as far as this user may see them."""
     wanted = file.stat()
     found = []

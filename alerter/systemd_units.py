@@ -24,7 +24,7 @@ _OFF = frozenset({"", "0", "infinity"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unit:
+class SystemdUnit:
     """A service of systemd, in its own words.
 
     Attributes:
@@ -54,7 +54,7 @@ class Unit:
     is_dynamic: bool
 
 
-def units(*patterns: str, booted: Path = BOOTED) -> Sequence[Unit] | str:
+def list_units(*patterns: str, booted: Path = BOOTED) -> Sequence[SystemdUnit] | str:
     """Return the units that match and have a file or are loaded; or, where there is no systemd to ask, why."""
     shown = _systemctl("show", "--no-pager", f"--property={','.join(_PROPERTIES)}", *patterns, booted=booted)
     if isinstance(shown, str):
@@ -65,7 +65,7 @@ def units(*patterns: str, booted: Path = BOOTED) -> Sequence[Unit] | str:
     return [_unit(table) for table in tables if table and table.get("LoadState") != "not-found"]
 
 
-def variables_of(unit: str, *, booted: Path = BOOTED) -> Mapping[str, str] | None:
+def unit_variables(unit: str, *, booted: Path = BOOTED) -> Mapping[str, str] | None:
     """Return the variables that a unit sets by itself, as in its drop-ins; None where systemd cannot say."""
     shown = _systemctl("show", "--property=LoadState,Environment", f"{unit}.service", booted=booted)
     if isinstance(shown, str):
@@ -93,8 +93,8 @@ def _systemctl(*arguments: str, booted: Path) -> "CompletedProcess[str] | str":
         return f"systemctl does not answer within {_TIMEOUT} s"
 
 
-def _unit(table: Mapping[str, str]) -> Unit:
-    return Unit(
+def _unit(table: Mapping[str, str]) -> SystemdUnit:
+    return SystemdUnit(
         name=table["Id"],
         load=table["LoadState"],
         active=table["ActiveState"],

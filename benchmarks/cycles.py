@@ -17,8 +17,8 @@ from statistics import median
 from alerter.core.alerting_config import AlertingConfig
 from alerter.core.conditions import Growth, Threshold
 from alerter.core.message.content import MessageContext
-from alerter.core.notifications import Receiver, ReceiverName, TargetId
 from alerter.core.outbox import TargetName
+from alerter.core.routes import Receiver, ReceiverName, TargetId
 from alerter.core.rules import Level, Rule, RuleName, Severity, with_no_data_rules
 from alerter.core.series import HoldReason, Snapshot, Tenant
 from alerter.jobs.poll import poll, poll_many

@@ -27,10 +27,10 @@ from alerter.config import load_config
 from alerter.core.alerting_config import AlertingConfig
 from alerter.core.backtest.result import BacktestRun, FiringPeriod
 from alerter.core.backtest.suggest import suggest
-from alerter.core.conditions import Baseline, Condition, Growth, Subject, Threshold
+from alerter.core.conditions import Baseline, Condition, Growth, InputKind, Threshold
 from alerter.core.history import TenantHistory
 from alerter.core.message.content import MessageContext
-from alerter.core.notifications import Receiver, ReceiverName, TargetId
+from alerter.core.routes import Receiver, ReceiverName, TargetId
 from alerter.core.rules import Level, Rule, RuleName, Severity
 from alerter.core.series import from_epoch_us
 from benchmarks.figures import Figure
@@ -305,7 +305,7 @@ def _rules(way: str, suggested: Sequence[Rule]) -> Sequence[Rule]:
 
 def default_rules() -> Sequence[Rule]:
     """Return the rules on held messages that `alerter init` writes."""
-    return [rule for rule in load_config(EXAMPLE, {}, may_lack_secrets=True).rules if rule.subject is Subject.HELD]
+    return [rule for rule in load_config(EXAMPLE, {}, may_lack_secrets=True).rules if rule.subject is InputKind.HELD]
 
 
 def with_suggested(rules: Sequence[Rule], suggested: Sequence[Rule]) -> Sequence[Rule]:

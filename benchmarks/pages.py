@@ -29,9 +29,9 @@ from alerter.jobs.poll import poll_many
 from alerter.service.alerting_config import build_alerting_config
 from alerter.storage import Store
 from alerter.web.context import SiteSources
-from alerter.web.pages import Pages
+from alerter.web.pages import WebApp
 from alerter.web.site import Site
-from alerter.web.sources import DatabaseCounts, Sources
+from alerter.web.sources import DatabaseCounts, MetricsInput
 from benchmarks import histories
 from benchmarks.cycles import NOW, REASONS, TENANT, Answer, store_with_history
 from benchmarks.figures import Figure
@@ -63,7 +63,7 @@ SCREENS = (
 class Browser:
     """Asks a site, and measures."""
 
-    def __init__(self, site: Pages) -> None:
+    def __init__(self, site: WebApp) -> None:
         self._site = site
 
     def ask(self, path: str, etag: str = "") -> tuple[int, dict[str, str], bytes]:
@@ -186,12 +186,12 @@ def _browser(store: Store, config: Config) -> Iterator[Browser]:
             send_test=lambda _receiver: {}, redact=lambda text: text,
         )
     )  # fmt: skip
-    sources = Sources(
+    sources = MetricsInput(
         health=health, complaints=lambda: (), stored=lambda: DatabaseCounts(alerts={}, backlogs={}), labels=dict,
         started_at=lambda: NOW,
     )  # fmt: skip
     with closing(site):
-        yield Browser(Pages(sources, hosts=lambda: ("localhost",), site=site.respond))
+        yield Browser(WebApp(sources, hosts=lambda: ("localhost",), site=site.respond))
 
 
 def _fill(store: Store, config: Config, names: Sequence[Tenant]) -> None:

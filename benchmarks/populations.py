@@ -15,7 +15,7 @@ from math import exp, log
 from zoneinfo import ZoneInfo
 
 from alerter.core.history import SeriesHistory, TenantHistory
-from alerter.core.poll_times import FailureRun, Outage, PollTimes, numbers, packed_instants
+from alerter.core.poll_times import FailureRun, Outage, PollTimes, int64_array, packed_instants
 from alerter.core.series import ALL_REASONS, HoldReason, Tenant, to_epoch_us
 from alerter.errors import Cause
 from benchmarks.labels import (
@@ -210,8 +210,8 @@ class _Tenant:
         self._polling = SeriesHistory(
             tenant=name,
             reason=ALL_REASONS,
-            at=numbers([to_epoch_us(BEGIN)]),
-            held=numbers([0]),
+            at=int64_array([to_epoch_us(BEGIN)]),
+            held=int64_array([0]),
             poll_times=_timeline(self.office, self._outages, self.polls, self._good),
         )
 
@@ -233,7 +233,7 @@ class _Tenant:
 
     def _history(self, reason: HoldReason, changes: Sequence[tuple[int, int]]) -> SeriesHistory | None:
         """Return what polling sees of a queue; None if it never sees anything."""
-        at, held = numbers(), numbers()
+        at, held = int64_array(), int64_array()
         initial = next((count for poll, count in reversed(changes) if poll <= 0), 0)
         seen = {self._good[0]: initial}
         for poll, count in changes:
@@ -495,10 +495,10 @@ def _timeline(office: _Office, outages: Sequence[tuple[int, int]], polls: int, g
     starts = [0, *(after for _, after in outages)]
     ends = [*(first - 1 for first, _ in outages), polls - 1]
     return PollTimes(
-        polls=numbers(to_epoch_us(instant(poll)) for poll in range(polls)),
-        good=numbers(to_epoch_us(instant(poll)) for poll in good),
-        since=numbers(to_epoch_us(instant(poll)) for poll in starts),
-        until=numbers(to_epoch_us(instant(poll)) for poll in ends),
+        polls=int64_array(to_epoch_us(instant(poll)) for poll in range(polls)),
+        good=int64_array(to_epoch_us(instant(poll)) for poll in good),
+        since=int64_array(to_epoch_us(instant(poll)) for poll in starts),
+        until=int64_array(to_epoch_us(instant(poll)) for poll in ends),
         outages=tuple(_outage(first, after) for first, after in outages),
         poll_interval=POLL_INTERVAL,
         timezone=office.timezone,

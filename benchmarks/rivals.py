@@ -24,12 +24,12 @@ class Spike(BaseCondition):
     threshold_cur: int = 30
 
     @property
-    def window(self) -> timedelta:
+    def lookback(self) -> timedelta:
         """How far back it looks."""
         return 2 * self.timeframe
 
     @property
-    def limit(self) -> str:
+    def limit_text(self) -> str:
         """What makes it active, in words."""
         return f"{self.spike_height} times the {self.timeframe} before"
 
@@ -44,8 +44,8 @@ class Spike(BaseCondition):
         """Compare what has come within two spans; fewer than it needs cannot have come to a lower count."""
         count = series.value_at(now)
         if count is None:
-            return no_data_result(self.name, self.limit)
-        evidence = Evidence(condition=self.name, limit=self.limit, value=Sample(now, count))
+            return no_data_result(self.name, self.limit_text)
+        evidence = Evidence(condition=self.name, limit=self.limit_text, value=Sample(now, count))
         now_us, timeframe = to_epoch_us(now), self.timeframe // MICROSECOND
         current, reference = (
             _arrived(series, now_us - first * timeframe, now_us - last * timeframe) for first, last in ((1, 0), (2, 1))

@@ -19,29 +19,13 @@ from alerter.core.alerts import Alert, AlertKey, AlertState, AlertSubject
 from alerter.core.conditions import Condition, Evidence, Growth, NoData, Threshold, Verdict
 from alerter.core.history import FailedPoll, TenantHistory, history_from_polls
 from alerter.core.message.content import MessageContext
-from alerter.core.mutes import WEEKDAYS, Acknowledgement, AlertMatcher, MuteWindow, Silence, WindowName
-from alerter.core.notifications import (
-    NotificationItem,
-    NotificationState,
-    NotifyReason,
-    Receiver,
-    ReceiverName,
-    Route,
-    TargetId,
-)
+from alerter.core.mute_windows import WEEKDAYS, MuteWindow, WindowName
+from alerter.core.notifications import NotificationItem, NotificationState, NotifyReason
 from alerter.core.outbox import Delivery, TargetName
-from alerter.core.poll_times import KnownPolls, numbers
-from alerter.core.rules import (
-    Evaluation,
-    Level,
-    Per,
-    Rule,
-    RuleName,
-    Selector,
-    Severity,
-    TenantSeries,
-    with_no_data_rules,
-)
+from alerter.core.poll_times import KnownPolls, int64_array
+from alerter.core.routes import Receiver, ReceiverName, Route, TargetId
+from alerter.core.rules import Evaluation, Level, Per, Rule, RuleName, Severity, TenantSeries, with_no_data_rules
+from alerter.core.selectors import Selector
 from alerter.core.series import (
     ALL_REASONS,
     HoldReason,
@@ -53,6 +37,7 @@ from alerter.core.series import (
     Tenant,
     to_epoch_us,
 )
+from alerter.core.silences import Acknowledgement, AlertMatcher, Silence
 from alerter.errors import Cause
 
 #: The present of every test: a Monday.
@@ -111,8 +96,8 @@ def series(
     samples = [Sample(at, count) for at, count in zip(instants, polls, strict=True) if count is not None]
     spans: list[Span] = []
     for sample in samples:
-        if spans and sample.at - spans[-1].until <= interval:
-            spans[-1] = Span(spans[-1].since, sample.at)
+        if spans and sample.at - spans[-1].end_at <= interval:
+            spans[-1] = Span(spans[-1].start_at, sample.at)
         else:
             spans.append(Span(sample.at, sample.at))
     failed = [instant for instant in instants if not samples or instant > samples[-1].at]
@@ -122,10 +107,12 @@ def series(
         changes=_changes(samples),
         coverage=tuple(spans),
         poll_interval=interval,
-        failure=PollFailure(since=failed[0], at=failed[-1], cause=cause, detail="no answer within 30s")
+        poll_failure=PollFailure(
+            started_at=failed[0], last_failed_at=failed[-1], cause=cause, detail="no answer within 30s"
+        )
         if failed
         else None,
-        polls=KnownPolls(numbers(to_epoch_us(sample.at) for sample in samples)),
+        polls=KnownPolls(int64_array(to_epoch_us(sample.at) for sample in samples)),
     )
 
 
@@ -148,7 +135,7 @@ def a_tenant(*reasons: Series, polling: Series | None = None) -> TenantSeries:
             changes=nothing,
             coverage=seen.coverage,
             poll_interval=seen.poll_interval,
-            failure=seen.failure,
+            poll_failure=seen.poll_failure,
         ),
         reasons=reasons,
     )
@@ -235,7 +222,9 @@ def an_evaluation(
 ) -> Evaluation:
     """Return what a threshold found; without data it has no count."""
     value = None if count is None or verdict is Verdict.NO_DATA else Sample(seen_at, count)
-    return Evaluation(verdict=verdict, evidence=(Evidence(condition=Threshold.name, limit="above 100", value=value),))
+    return Evaluation(
+        verdict=verdict, evidence=(Evidence(condition=Threshold.name, limit_text="above 100", value=value),)
+    )
 
 
 def a_key(
@@ -335,24 +324,24 @@ def a_silence(
         rules=Selector(tuple(rules)),
         severities=frozenset(severities),
     )
-    return Silence(id=number, matcher=matcher, author="ann", comment="known", since=at(since), until=at(until))
+    return Silence(id=number, matcher=matcher, author="ann", comment="known", starts_at=at(since), ends_at=at(until))
 
 
 def an_acknowledgement(
     *,
-    topic: AlertSubject | None = None,
+    subject: AlertSubject | None = None,
     severity: Severity = Severity.WARNING,
     value: int | None = 120,
     acknowledged_at: str = "11:30",
 ) -> Acknowledgement:
     """Return what ann said of an alert."""
     return Acknowledgement(
-        topic=topic or a_key().topic,
+        subject=subject or a_key().subject,
         severity=severity,
         value=value,
         author="ann",
         comment="on it",
-        at=at(acknowledged_at),
+        acknowledged_at=at(acknowledged_at),
     )
 
 
@@ -372,7 +361,7 @@ def a_window(days: str = "mon-sun", begins: str = "18:00", ends: str = "08:00", 
 def a_told(
     state: AlertState = AlertState.FIRING,
     *,
-    topic: AlertSubject | None = None,
+    subject: AlertSubject | None = None,
     receiver: str = "secops",
     severity: Severity = Severity.WARNING,
     told_at: str = "11:00",
@@ -382,12 +371,12 @@ def a_told(
 ) -> NotificationState:
     """Return what a target of a receiver was last told."""
     return NotificationState(
-        topic=topic or a_key().topic,
+        subject=subject or a_key().subject,
         receiver=ReceiverName(receiver),
         severity=severity,
         state=state,
-        at=at(told_at),
-        repeats=repeats,
+        notified_at=at(told_at),
+        repeat_count=repeats,
         thread=thread,
         target=TargetId(target),
     )

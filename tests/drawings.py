@@ -142,10 +142,10 @@ def charted() -> Message:
     )
     band = Band(start_at=NOW - HOUR, end_at=NOW, label="Backlog", severity=Severity.CRITICAL)
     figure = replace(figure_of(*RISING, 612), limits=limits, alerts=(band,))
-    notice = NotificationItem(reason=NotifyReason.FIRST, alert=alert)
+    item = NotificationItem(reason=NotifyReason.FIRST, alert=alert)
     receiver = replace(SECOPS, charts=True)
     return compose_message(
-        Notification(receiver=receiver, notices=(notice,)), CONTEXT, figures={alert.key.topic: figure}, now=NOW
+        Notification(receiver=receiver, items=(item,)), CONTEXT, figures={alert.key.subject: figure}, now=NOW
     )
 
 

@@ -16,18 +16,19 @@ from alerter.core.conditions import (
     Condition,
     Forecast,
     Growth,
+    InputKind,
     NewReason,
     NoData,
     Stagnant,
-    Subject,
     Threshold,
 )
 from alerter.core.history import FailedPoll
 from alerter.core.message.content import MessageContext
-from alerter.core.mutes import MuteWindow, WindowName
-from alerter.core.notifications import Receiver, ReceiverName, Route, TargetId
+from alerter.core.mute_windows import MuteWindow, WindowName
 from alerter.core.outbox import TargetName
-from alerter.core.rules import Level, Per, Rule, RuleName, Selector, Severity, with_no_data_rules
+from alerter.core.routes import Receiver, ReceiverName, Route, TargetId
+from alerter.core.rules import Level, Per, Rule, RuleName, Severity, with_no_data_rules
+from alerter.core.selectors import Selector
 from alerter.core.series import HoldReason, Snapshot, Tenant
 from alerter.errors import Cause
 from tests.builders import NOON, minutes
@@ -97,9 +98,11 @@ def _of_any_kind(draw: st.DrawFn, kind: type[Condition]) -> Condition:
 KINDS: dict[str, st.SearchStrategy[Condition]] = {
     name: _MADE_FOR.get(kind, _of_any_kind(kind)) for name, kind in CONDITIONS.items()
 }
-_HELD_NAMES = [name for name, kind in CONDITIONS.items() if kind.subject is Subject.HELD]
+_HELD_NAMES = [name for name, kind in CONDITIONS.items() if kind.input_kind is InputKind.HELD]
 #: Conditions on held messages that make sense of a sum.
-SUMMABLE: st.SearchStrategy[Condition] = st.one_of(*(KINDS[name] for name in _HELD_NAMES if CONDITIONS[name].sums))
+SUMMABLE: st.SearchStrategy[Condition] = st.one_of(
+    *(KINDS[name] for name in _HELD_NAMES if CONDITIONS[name].allows_sum)
+)
 #: All conditions on held messages.
 HELD: st.SearchStrategy[Condition] = st.one_of(*(KINDS[name] for name in _HELD_NAMES))
 POLLING: st.SearchStrategy[Condition] = st.one_of(*(KINDS[name] for name in CONDITIONS if name not in _HELD_NAMES))

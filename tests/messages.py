@@ -21,16 +21,9 @@ from alerter.core.message.digest import (
 from alerter.core.message.render import compose_message, compose_test_message
 from alerter.core.message.report import build_report_message
 from alerter.core.mutes import Mute, MuteKind
-from alerter.core.notifications import (
-    Notification,
-    NotificationItem,
-    NotificationState,
-    NotifyReason,
-    Receiver,
-    ReceiverName,
-    TargetId,
-)
+from alerter.core.notifications import Notification, NotificationItem, NotificationState, NotifyReason
 from alerter.core.review import WEEK, Episode, TenantWeek, WeeklyReport, review_episodes
+from alerter.core.routes import Receiver, ReceiverName, TargetId
 from alerter.core.rules import RuleName, Severity
 from alerter.core.series import ALL_REASONS, HoldReason, Sample, Series, Span, Tenant
 from alerter.errors import Cause
@@ -66,7 +59,7 @@ def an_alert(
     """Return an alert that fires since a while."""
     reference = None if before is None else Sample(now - HOUR, before)
     evidence = Evidence(
-        condition="threshold", limit=_LIMITS[severity][0], value=Sample(now, value), reference=reference
+        condition="threshold", limit_text=_LIMITS[severity][0], value=Sample(now, value), reference=reference
     )
     return Alert(
         key=AlertKey(rule=RuleName("Backlog"), severity=severity, tenant=tenant, reason=HoldReason(reason)),
@@ -92,9 +85,9 @@ def no_data(tenant: Tenant = ACME, *, cause: Cause = Cause.WRONG_KEYS, detail: s
     """Return the alert of a tenant that cannot be polled."""
     evidence = Evidence(
         condition="no_data",
-        limit="no data for 15m",
+        limit_text="no data for 15m",
         last_success_at=NOW - 16 * MINUTE,
-        note=f"{cause}: {detail}. {cause.advice}",
+        detail=f"{cause}: {detail}. {cause.advice}",
     )
     return Alert(
         key=AlertKey(rule=RuleName("No data"), severity=Severity.CRITICAL, tenant=tenant, reason=ALL_REASONS),
@@ -108,8 +101,8 @@ def no_data(tenant: Tenant = ACME, *, cause: Cause = Cause.WRONG_KEYS, detail: s
 def known_of(alert: Alert, severity: Severity, *, ago: timedelta, repeats: int = 0) -> NotificationState:
     """Return what the receiver was last notified of."""
     return NotificationState(
-        topic=alert.key.topic, receiver=SECOPS.name, severity=severity, state=AlertState.FIRING, at=NOW - ago,
-        repeats=repeats, thread="aaaaaaaaaa",
+        subject=alert.key.subject, receiver=SECOPS.name, severity=severity, state=AlertState.FIRING,
+        notified_at=NOW - ago, repeat_count=repeats, thread="aaaaaaaaaa",
     )  # fmt: skip
 
 
@@ -124,8 +117,8 @@ def figure_of(*counts: int | None, now: datetime = NOW) -> Figure:
             continue
         changes.append(Sample(begin + index * part, count))
         start, end = begin + index * part, begin + (index + 1) * part
-        if coverage and coverage[-1].until == start:
-            coverage[-1] = Span(coverage[-1].since, end)
+        if coverage and coverage[-1].end_at == start:
+            coverage[-1] = Span(coverage[-1].start_at, end)
         else:
             coverage.append(Span(start, end))
     series = Series(
@@ -141,16 +134,14 @@ FALLING = (40, 60, 120, 400, 688, 640, 500)
 
 
 def composed(
-    *notices: NotificationItem,
+    *items: NotificationItem,
     suppressed: int = 0,
     is_introduction: bool = False,
     counts: tuple[int, ...] = RISING,
 ) -> Message:
     """Return the message about some alerts, of which each had such counts, and has what it says now."""
-    figures = {notice.alert.key.topic: figure_of(*counts, notice.alert.value) for notice in notices}
-    notification = Notification(
-        receiver=SECOPS, notices=notices, suppressed=suppressed, is_introduction=is_introduction
-    )
+    figures = {item.alert.key.subject: figure_of(*counts, item.alert.value) for item in items}
+    notification = Notification(receiver=SECOPS, items=items, suppressed=suppressed, is_introduction=is_introduction)
     return compose_message(notification, CONTEXT, figures=figures, now=NOW)
 
 
@@ -191,7 +182,7 @@ def an_episode(alert: Alert, *, ago: timedelta, lasted: timedelta, acknowledged:
     """Return one time in the week at which a rule alerted, and was sent."""
     since = NOW - ago
     return Episode(
-        subject=alert.key.topic,
+        subject=alert.key.subject,
         severity=alert.key.severity,
         since=since,
         until=since + lasted,
@@ -238,7 +229,7 @@ MESSAGES: Mapping[str, Message] = {
     ),
     "reminder": composed(_reminder(_REMINDED)),
     "resolved": composed(_over(_END), counts=(*FALLING, 320)),
-    "rule removed": composed(_over(replace(_END, value=320, resolution="rule removed")), counts=FALLING),
+    "rule removed": composed(_over(replace(_END, value=320, resolved_because="rule removed")), counts=FALLING),
     "acknowledgement broken": composed(
         NotificationItem(
             reason=NotifyReason.BROKEN,
@@ -293,7 +284,7 @@ MESSAGES: Mapping[str, Message] = {
         ),
         SECOPS,
         CONTEXT,
-        figures={_WARNING.key.topic: figure_of(*CALM)},
+        figures={_WARNING.key.subject: figure_of(*CALM)},
         now=NOW,
     ),
     "digest of what is over": build_digest_message(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from alerter.config import Config, load_config
 from alerter.core.alerts import AlertState, Transition
-from alerter.core.backtest.replay import replay_of
+from alerter.core.backtest.replay import run_replay
 from alerter.core.backtest.rule_tests import history_from_counts, parse_counts
 from alerter.core.history import TenantHistory
 from alerter.core.rules import Severity
@@ -82,7 +82,7 @@ def redrawn(readme: str, pictures: Mapping[str, Picture]) -> str:
 def _lanes(picture: Picture, toml: str) -> Iterator[tuple[Severity, Lane]]:
     """Yield each level and its state at each poll that is drawn."""
     config = config_of(toml)
-    moments = list(replay_of(build_alerting_config(config), [_history(picture)]))
+    moments = list(run_replay(build_alerting_config(config), [_history(picture)]))
     transitions = [transition for moment in moments for transition in moment.transitions]
     written = {rule["name"] for rule in tomllib.loads(toml)["rules"]}
     for rule in config.rules:
@@ -96,7 +96,7 @@ def _state_at(at: datetime, transitions: Iterable[Transition]) -> AlertState:
     state = AlertState.INACTIVE
     for transition in transitions:
         if transition.at <= at:
-            state = transition.after
+            state = transition.to_state
     return state
 
 

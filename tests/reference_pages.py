@@ -16,7 +16,7 @@ import alerter
 from alerter.cli import COMMANDS, cli
 from alerter.cli.man_page import EXIT_STATUS
 from alerter.config.json_schema import json_schema
-from alerter.logs.events import template_of
+from alerter.logs.events import parse_template
 from tests.documentation import ROOT
 from tests.web.services import a_health, metrics_of, sources_of
 
@@ -199,7 +199,7 @@ def log_events() -> dict[str, tuple[set[str], dict[str, None]]]:
                     method in {*_LEVELS, "log"}
                 ):
                     message = arguments[1 if method == "log" else 0]
-                    template = template_of(str(message.value)) if isinstance(message, ast.Constant) else None
+                    template = parse_template(str(message.value)) if isinstance(message, ast.Constant) else None
                     if template is not None:
                         levels, fields = events.setdefault(template.event, (set(), {}))
                         levels.add(_LEVELS.get(method, "warning or error"))

@@ -263,8 +263,8 @@ def test_thousands_of_accounts_are_summed_up() -> None:
     well = [finding(f"t{number}", Outcome.OK, latency=0.1 + number / 1000) for number in range(3001)]
     failed = [finding(f"f{number}", Outcome.FAILED) for number in range(30)]
 
-    few, nothing = doctor.summed_up(well[:25])
-    listed, rest = doctor.summed_up([*failed, *well, finding("x", Outcome.NOT_APPLICABLE)])
+    few, nothing = doctor.collapse_findings(well[:25])
+    listed, rest = doctor.collapse_findings([*failed, *well, finding("x", Outcome.NOT_APPLICABLE)])
 
     assert (len(few), nothing) == (25, [])
     assert [each.subject for each in listed] == [f"f{number}" for number in range(25)]

@@ -23,7 +23,7 @@ from alerter.cli.install import (
 )
 from alerter.cli.man_page import page
 from alerter.config import load_config
-from alerter.config.paths import state_folder
+from alerter.config.paths import state_directory
 from tests.commands import RunCommand, runner
 
 ROOT = Path(__file__).parents[1]
@@ -181,7 +181,7 @@ def test_a_service_has_its_data_folder_before_its_first_start(alerter: RunComman
     alerter("install", "--root", tmp_path, "--instance", "acme")
 
     for name, unit in (("rules", "alerter"), ("acme", "alerter@acme")):
-        folder = state_folder(tmp_path / CONFIG_FOLDER / f"{name}.toml", {}, root=tmp_path)
+        folder = state_directory(tmp_path / CONFIG_FOLDER / f"{name}.toml", {}, root=tmp_path)
         assert folder == tmp_path / "var/lib" / unit
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 

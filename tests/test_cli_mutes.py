@@ -499,9 +499,9 @@ def test_an_alert_says_what_its_condition_reckoned_with(alerter: RunCommand, pol
     """A forecast is shown with the count that it expects, and when."""
     ahead = Evidence(
         condition="forecast",
-        limit="above 800, or on the way there within 4h at the pace of the last 6h",
+        limit_text="above 800, or on the way there within 4h at the pace of the last 6h",
         expected=Sample(NOON, 850),
-        news="heading for 850 in 4h",
+        headline="heading for 850 in 4h",
     )
     with closing(store_of(polled)) as store, store.write() as transaction:
         transaction.alerts.save([replace(an_alert(), evidence=(ahead,))])
@@ -516,7 +516,9 @@ def test_an_alert_says_what_its_condition_reckoned_with(alerter: RunCommand, pol
 
 def test_a_tenant_without_data_mutes_its_other_alerts(alerter: RunCommand, polled: Path) -> None:
     """An alert about polling says when the last successful poll was and why it failed; the others wait."""
-    polling = Evidence(condition="no_data", limit="no data for 15m", last_success_at=clock.now(), note="timeout: none")
+    polling = Evidence(
+        condition="no_data", limit_text="no data for 15m", last_success_at=clock.now(), detail="timeout: none"
+    )
     key = a_key(rule="No data", severity=Severity.CRITICAL, reason="*")
     unseen = replace(an_alert(key=key, value=None, peak=None), evidence=(polling,))
     with closing(store_of(polled)) as store, store.write() as transaction:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from alerter import clock
-from alerter.cli.names import one_of, pasted
-from alerter.core.rules import selector_of, shown
+from alerter.cli.names import pasted, resolve_name
+from alerter.core.selectors import build_selector, shown
 from alerter.core.series import HoldReason, Snapshot, Tenant
 from alerter.storage import Store
 from tests.commands import RunCommand, runner
@@ -69,14 +69,14 @@ def test_a_name_that_is_typed_as_it_is_shown_means_itself_alone(alerter: RunComm
         assert json.loads(explain.out)["reason"] == name
         assert {json.loads(line).get("reason", name) or name for line in export.out.strip().split("\n")} == {name}
         assert [each["reason"] for each in json.loads(suggest.out)[0]["unsupported"]] == [name]
-        assert list(filter(selector_of(json.loads(silence.out)["reasons"], ()).matches, NAMES)) == [name]
+        assert list(filter(build_selector(json.loads(silence.out)["reasons"], ()).matches, NAMES)) == [name]
         assert "matches no hold reason" not in silence.err
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_a_hint_prints_is_read_by_a_shell_as_one_name(name: str) -> None:
     """Quotes, blanks, `$(…)` and what looks like an option among them."""
-    assert one_of("hold reason", _read_by_bash(pasted(name)), NAMES) == name
+    assert resolve_name("hold reason", _read_by_bash(pasted(name)), NAMES) == name
     assert not _read_by_bash(pasted(name)).startswith("-")
 
 

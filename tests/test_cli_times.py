@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import click
 import pytest
 
-from alerter.cli.times import future_moment, moment
+from alerter.cli.times import parse_future_time, parse_time
 
 #: A Wednesday, 13:30 in London.
 NOW = datetime(2026, 3, 11, 13, 30, tzinfo=UTC)
@@ -39,7 +39,7 @@ LONDON = ZoneInfo("Europe/London")
 )
 def test_a_time_to_come_is_read_as_it_is_written(text: str, expected: str) -> None:
     """As people say it, in the time zone of the service."""
-    assert future_moment(text, LONDON, option="--until", now=NOW) == datetime.fromisoformat(f"{expected}Z")
+    assert parse_future_time(text, LONDON, option="--until", now=NOW) == datetime.fromisoformat(f"{expected}Z")
 
 
 @pytest.mark.parametrize(
@@ -66,14 +66,14 @@ def test_a_time_to_come_is_read_as_it_is_written(text: str, expected: str) -> No
 def test_a_time_that_has_been_is_read_as_it_is_written(text: str, expected: str | None) -> None:
     """What is none, or is to come, is refused with examples or the reason."""
     if expected is not None:
-        assert moment(text, LONDON, option="--since", now=NOW) == datetime.fromisoformat(f"{expected}Z")
+        assert parse_time(text, LONDON, option="--since", now=NOW) == datetime.fromisoformat(f"{expected}Z")
         return
     with pytest.raises(click.BadParameter, match=r"expected a time (such as '2h ago'|that has been)"):
-        moment(text, LONDON, option="--since", now=NOW)
+        parse_time(text, LONDON, option="--since", now=NOW)
 
 
 @pytest.mark.parametrize("text", ["", "soon", "in", "in 2 parsecs", "mon 25:00", "9999-99-99", "13am", "+"])
 def test_what_is_no_time_is_refused_with_examples(text: str) -> None:
     """The error shows how to write one."""
     with pytest.raises(click.BadParameter, match="expected a time such as '2h', '18:00', 'tomorrow 08:00'"):
-        future_moment(text, LONDON, option="--until", now=NOW)
+        parse_future_time(text, LONDON, option="--until", now=NOW)

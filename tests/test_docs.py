@@ -11,10 +11,11 @@ import pytest
 from alerter.cli import COMMANDS, cli
 from alerter.config.models import MuteWindowConfig, RouteConfig, ServiceConfig, TenantConfig
 from alerter.config.rule_models import LEVEL, RECEIVER, RULE
-from alerter.config.sections import keys_of
+from alerter.config.sections import allowed_keys
 from alerter.core.conditions import CONDITIONS, duration_text
-from alerter.core.mutes import ACK_BREAK_FACTOR, MAX_SILENCE
-from alerter.core.notifications import MAX_GROUP_WAIT, MAX_REPEAT
+from alerter.core.notifications import MAX_REPEAT
+from alerter.core.routes import MAX_GROUP_WAIT
+from alerter.core.silences import ACK_BREAK_FACTOR, MAX_SILENCE
 from alerter.errors import Cause
 from tests import reference_pages
 from tests.documentation import DOCUMENTATION
@@ -24,12 +25,12 @@ README = DOCUMENTATION
 EXAMPLE = (ROOT / "rules.example.toml").read_text(encoding="utf-8")
 
 TABLES = {
-    "[service]": keys_of(ServiceConfig),
-    "[tenants.NAME]": keys_of(TenantConfig),
-    "[receivers.NAME]": keys_of(RECEIVER),
-    "[[routes]]": keys_of(RouteConfig),
-    "[mute_windows.NAME]": keys_of(MuteWindowConfig),
-    "[[rules]]": [key for key in keys_of(RULE) if key not in keys_of(LEVEL)] + ["for", "keep_firing_for"],
+    "[service]": allowed_keys(ServiceConfig),
+    "[tenants.NAME]": allowed_keys(TenantConfig),
+    "[receivers.NAME]": allowed_keys(RECEIVER),
+    "[[routes]]": allowed_keys(RouteConfig),
+    "[mute_windows.NAME]": allowed_keys(MuteWindowConfig),
+    "[[rules]]": [key for key in allowed_keys(RULE) if key not in allowed_keys(LEVEL)] + ["for", "keep_firing_for"],
 }
 
 

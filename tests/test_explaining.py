@@ -10,9 +10,11 @@ import pytest
 from alerter.core.alerts import AlertState
 from alerter.core.conditions import Baseline, Verdict
 from alerter.core.explain import NotNotifiedReason
-from alerter.core.mutes import AlertMatcher, MuteKind
-from alerter.core.rules import Per, RuleName, Selector, Severity
+from alerter.core.mutes import MuteKind
+from alerter.core.rules import Per, RuleName, Severity
+from alerter.core.selectors import Selector
 from alerter.core.series import HoldReason, Tenant
+from alerter.core.silences import AlertMatcher
 from alerter.errors import Cause, SourceUnavailable
 from alerter.queries.explain import Explanation, RuleExplanation, explain
 from tests.builders import NOON, a_growth, a_level, a_no_data, a_policy, a_route, a_rule, at, minutes
@@ -50,7 +52,7 @@ def explained(
 
 def story(explanation: Explanation, rule: str = "Backlog") -> RuleExplanation:
     """Return what one rule made of it."""
-    (found,) = (each for each in explanation.stories if each.rule.name == rule)
+    (found,) = (each for each in explanation.rules if each.rule.name == rule)
     return found
 
 
@@ -63,7 +65,7 @@ def test_why_did_i_get_this(world: World) -> None:
 
     (level,) = found.levels
     (finding,) = level.findings
-    assert (finding.verdict, finding.margin) == (Verdict.ACTIVE, "by 112")
+    assert (finding.verdict, finding.distance_text) == (Verdict.ACTIVE, "by 112")
     assert (level.alert.state, level.alert.fired_at) == (AlertState.FIRING, at("11:10"))
     assert found.at == at("11:10")
     assert [(each.receiver.name, each.not_notified_because) for each in found.decisions_made] == [
@@ -79,7 +81,7 @@ def test_the_past_is_read_back(world: World) -> None:
 
     states = {clock: story(explained(world, clock=clock)).levels[0] for clock in ("11:05", "11:12", "11:20", "11:25")}
 
-    assert [(each.alert.state, each.findings[0].margin) for each in states.values()] == [
+    assert [(each.alert.state, each.findings[0].distance_text) for each in states.values()] == [
         (AlertState.INACTIVE, "needs 61 more"),
         (AlertState.PENDING, "by 112"),
         (AlertState.FIRING, "by 112"),
@@ -99,11 +101,11 @@ def test_a_failed_poll_is_no_data_then_and_only_then(world: World) -> None:
 
     assert story(during).levels[0].findings[0].verdict is Verdict.NO_DATA
     assert during.polling is not None
-    assert during.polling.failure is not None
-    assert (during.polling.failure.cause, during.polling.failure.since) == (Cause.TIMEOUT, at("11:10"))
+    assert during.polling.poll_failure is not None
+    assert (during.polling.poll_failure.cause, during.polling.poll_failure.started_at) == (Cause.TIMEOUT, at("11:10"))
     assert later.polling is not None
-    assert later.polling.failure is not None
-    assert (later.polling.failure.cause, later.polling.failure.since) == (Cause.UNREACHABLE, at("11:10"))
+    assert later.polling.poll_failure is not None
+    assert (later.polling.poll_failure.cause, later.polling.poll_failure.started_at) == (Cause.UNREACHABLE, at("11:10"))
     assert story(after).levels[0].findings[0].verdict is Verdict.ACTIVE
 
 
@@ -130,8 +132,8 @@ def test_a_rule_that_does_not_look_says_why(world: World) -> None:
     found = explained(world)
 
     assert found.skipped_rules == (("Backlog", "reasons: '!Spam*' leaves it out"),)
-    assert [each.rule.name for each in found.stories] == ["Other", "No data"]
-    assert [each.rule.name for each in explained(world, rule="Other").stories] == ["Other"]
+    assert [each.rule.name for each in found.rules] == ["Other", "No data"]
+    assert [each.rule.name for each in explained(world, rule="Other").rules] == ["Other"]
 
 
 def test_sums_are_explained_by_the_series_that_they_are_of(world: World) -> None:
@@ -147,7 +149,7 @@ def test_sums_are_explained_by_the_series_that_they_are_of(world: World) -> None
 
     found = explained(world)
 
-    values = {str(each.rule.name): each.levels[0].findings[0].evidence.value for each in found.stories}
+    values = {str(each.rule.name): each.levels[0].findings[0].evidence.value for each in found.rules}
     assert values["Tenant"] is not None
     assert values["All"] is not None
     assert (values["Tenant"].count, values["All"].count) == (110, 117)
@@ -180,8 +182,8 @@ def test_routes_and_budgets_keep_messages_back(world: World) -> None:
 
     found = {str(each.receiver.name): each for each in story(explained(world)).decisions_made}
 
-    assert found["mail"].missed_routes == ((2, "it takes critical only"),)
-    assert found["secops"].not_notified_because is NotNotifiedReason.HELD_BACK
+    assert found["mail"].unmatched_routes == ((2, "it takes critical only"),)
+    assert found["secops"].not_notified_because is NotNotifiedReason.SUPPRESSED
 
 
 def test_news_that_is_being_collected_is_waited_for(world: World) -> None:
@@ -192,8 +194,8 @@ def test_news_that_is_being_collected_is_waited_for(world: World) -> None:
 
     decisions_made = story(explained(world)).decisions_made
 
-    assert {(each.not_notified_because, each.until) for each in decisions_made} == {
-        (NotNotifiedReason.COLLECTING, at("11:35"))
+    assert {(each.not_notified_because, each.group_until) for each in decisions_made} == {
+        (NotNotifiedReason.GROUPING, at("11:35"))
     }
 
 
@@ -205,7 +207,7 @@ def test_a_condition_that_remembers_is_told_what_fired(world: World) -> None:
     (finding,) = story(explained(world)).levels[0].findings
 
     assert finding.verdict is Verdict.NO_DATA
-    assert "only 0 of the same hours" in finding.evidence.note
+    assert "only 0 of the same hours" in finding.evidence.detail
 
 
 def test_what_was_live_is_what_is_explained(world: World) -> None:
@@ -219,7 +221,7 @@ def test_what_was_live_is_what_is_explained(world: World) -> None:
 
     for number in range(len(held)):
         found = explained(world, clock=at("11:05") + number * minutes(5))
-        for each in found.stories[:2]:
+        for each in found.rules[:2]:
             active = all(finding.verdict is Verdict.ACTIVE for finding in each.levels[0].findings)
             assert each.levels[0].alert.is_firing is active
 
@@ -231,7 +233,7 @@ def test_a_tenant_that_is_not_configured_any_more_has_no_rules(world: World) -> 
 
     found = explained(world)
 
-    assert (found.polling, found.series, found.stories) == (None, None, ())
+    assert (found.polling, found.series, found.rules) == (None, None, ())
 
 
 def test_deliveries_are_found_by_the_alerts_that_they_are_about(world: World) -> None:

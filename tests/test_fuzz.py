@@ -24,7 +24,7 @@ from alerter.config.rule_tests import load_tests
 from alerter.errors import ConfigError
 from alerter.simulator.scenario import Scenario
 from alerter.simulator.server import Simulator
-from alerter.sources.mimecast.rate_limits import allowance, clock_skew, rate_limit_reset, retry_after
+from alerter.sources.mimecast.rate_limits import clock_skew, rate_limit, rate_limit_reset, retry_after
 from alerter.sources.mimecast.request_error import HttpResponse, RequestError
 from alerter.sources.mimecast.responses import parse_hold_summary, parse_token
 from tests.bounded import MAX_SECONDS, bounded
@@ -137,7 +137,7 @@ def read_answer(answer: HttpResponse) -> None:
             else:
                 said = ""
             assert said.isprintable()
-        for wait in (retry_after, rate_limit_reset, allowance, clock_skew):
+        for wait in (retry_after, rate_limit_reset, rate_limit, clock_skew):
             wait(answer, now=NOON)
 
 

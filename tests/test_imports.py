@@ -10,7 +10,7 @@ from alerter.core.history_records import CountRecord, FirstSeen, ImportedSample,
 from alerter.core.import_merge import ImportedHistory
 from alerter.core.series import HoldReason, Tenant, to_epoch_us
 from alerter.errors import InputError, Problem, StoreError
-from alerter.jobs.import_history import ImportResult, take_in
+from alerter.jobs.import_history import ImportResult, import_history
 from alerter.jobs.import_staging import MAX_SHOWN, ImportStaging
 from alerter.storage import MAX_BESIDE_A_DAEMON, Reader, ReadLimit, Store
 from tests.builders import at, minutes
@@ -47,13 +47,13 @@ def settled(*files: Entries, interval: timedelta | None = None) -> list[Imported
     for number, entries in enumerate(files, start=1):
         lines = (each if isinstance(each, Problem) else (line, each) for line, each in enumerate(entries, start=2))
         staging.read(f"{number}.csv", lines)
-    return staging.settle(interval=interval)
+    return staging.validate(interval=interval)
 
 
 def imported(store: Store, *files: Entries, is_dry: bool = False, interval: timedelta | None = None) -> ImportResult:
     """Import files."""
     given = settled(*files, interval=interval)
-    return take_in(given, sum(map(len, files)), store, is_dry=is_dry)
+    return import_history(given, sum(map(len, files)), store, is_dry=is_dry)
 
 
 def refused(*files: Entries) -> InputError:
@@ -159,7 +159,7 @@ class TestWhatIsStored:
         assert [(run.since, run.until) for run in done.tenants[0].coverage] == [
             (to_epoch_us(at("10:50")), to_epoch_us(at("11:45")))
         ]
-        assert [(each.since, each.until) for each in series["Spam"].coverage] == [(at("10:50"), at("11:45"))]
+        assert [(each.start_at, each.end_at) for each in series["Spam"].coverage] == [(at("10:50"), at("11:45"))]
         assert sum(run.polls for run in done.tenants[0].added) == 10
 
     @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ class TestWhatIsStored:
         """The user sees what is missing."""
         done = imported(store, [*readings("11:00", "11:10", 5), *readings("11:30", "11:40", 5)], is_dry=True)
 
-        assert [(gap.since, gap.until) for gap in done.tenants[0].gaps] == [(at("11:10"), at("11:30"))]
+        assert [(gap.start_at, gap.end_at) for gap in done.tenants[0].gaps] == [(at("11:10"), at("11:30"))]
 
 
 class BusyStore(Store):

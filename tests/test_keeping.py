@@ -11,7 +11,7 @@ import pytest
 
 from alerter.core.outbox import after_success
 from alerter.core.series import to_epoch_us
-from alerter.jobs.retention import MAX_SECONDS, REST, BatchSizer, RetentionResult, apply_retention
+from alerter.jobs.retention import MAX_SECONDS, PAUSE_FACTOR, BatchSizer, RetentionResult, apply_retention
 from alerter.storage import Store, Transaction
 from alerter.storage.engine import Repository
 from tests.builders import NOON, minutes, span
@@ -89,7 +89,7 @@ class Rests:
 
 def keep(machine: SlowStore, rests: Rests, *, rows: int = 500) -> RetentionResult:
     """Keep history as of noon: two days of it, the last one as it is."""
-    batch_sizer = BatchSizer(seconds=lambda: machine.now, wait=rests, rows=rows)
+    batch_sizer = BatchSizer(seconds=lambda: machine.now, pause=rests, rows=rows)
     return apply_retention(machine, retention=2 * DAY, downsample_after=DAY, batch_sizer=batch_sizer, now=NOON)
 
 
@@ -118,7 +118,7 @@ def test_what_is_too_old_goes_and_what_is_old_is_thinned(full: Store) -> None:
         assert reader.retention.tenants_to_prune(NOON.replace(hour=0) - 2 * DAY) == []
     assert coverage == (NOON - 2 * DAY).replace(hour=0)
     assert rows(full, "SELECT id, bodies <> '{}' FROM messages ORDER BY id") == [("new", True), ("yesterday", False)]
-    assert (kept.pruned > 40, kept.downsampled > 20, kept.stripped) == (True, True, 1)
+    assert (kept.pruned > 40, kept.downsampled > 20, kept.bodies_dropped) == (True, True, 1)
     assert keep(SlowStore(full), Rests()) == RetentionResult()
 
 
@@ -127,7 +127,7 @@ def test_days_that_are_over_are_packed(full: Store) -> None:
     kept = keep(SlowStore(full), Rests())
 
     yesterday = NOON.replace(hour=0) - DAY
-    assert kept.packed > 0
+    assert kept.compressed > 0
     assert rows(full, f"SELECT count(*) FROM count_changes WHERE at < {to_epoch_us(yesterday)}") == [(0,)]  # noqa: S608
     assert rows(full, f"SELECT count(*) FROM compressed_days WHERE end_at >= {to_epoch_us(yesterday)}") == [(0,)]  # noqa: S608
 
@@ -136,8 +136,8 @@ def test_while_another_version_shares_the_database_nothing_is_packed(full: Store
     """It might not know where to look."""
     kept = keep(SlowStore(full, configs_match=False), Rests())
 
-    assert (kept.packed, kept.downsampled > 0) == (0, True)
-    assert keep(SlowStore(full), Rests()).packed > 0
+    assert (kept.compressed, kept.downsampled > 0) == (0, True)
+    assert keep(SlowStore(full), Rests()).compressed > 0
 
 
 def test_no_transaction_takes_long_on_a_slow_machine(full: Store) -> None:
@@ -158,7 +158,7 @@ def test_a_fast_machine_does_more_at_a_time(full: Store) -> None:
     """Thousands of tenants must be done within the hour."""
     for number in range(150):
         poll(full, NOON - 4 * DAY + minutes(number), "legacy", Spam=number % 9)
-    batch_sizer = BatchSizer(seconds=lambda: 0.0, wait=lambda _: False, rows=20)
+    batch_sizer = BatchSizer(seconds=lambda: 0.0, pause=lambda _: False, rows=20)
 
     apply_retention(full, retention=2 * DAY, downsample_after=DAY, batch_sizer=batch_sizer, now=NOON)
 
@@ -172,8 +172,8 @@ def test_after_each_transaction_others_have_the_database(full: Store) -> None:
     keep(machine, rests, rows=100)
 
     assert len(rests.seconds) == len(machine.done)
-    assert sum(rests.seconds) == pytest.approx(REST * machine.now)
-    assert max(rests.seconds) < 2 * REST * MAX_SECONDS
+    assert sum(rests.seconds) == pytest.approx(PAUSE_FACTOR * machine.now)
+    assert max(rests.seconds) < 2 * PAUSE_FACTOR * MAX_SECONDS
 
 
 def test_a_stop_ends_it_after_the_transaction(full: Store) -> None:
@@ -193,9 +193,9 @@ def test_what_was_done_is_in_the_log(full: Store, caplog: pytest.LogCaptureFixtu
     kept = keep(SlowStore(full), Rests())
     keep(SlowStore(full), Rests())
 
-    pruned = f"pruned={kept.pruned} downsampled={kept.downsampled} compressed={kept.packed}"
+    pruned = f"pruned={kept.pruned} downsampled={kept.downsampled} compressed={kept.compressed}"
     assert [record.getMessage() for record in caplog.records] == [
-        f"retention applied {pruned} bodies_dropped=1 pages_freed={kept.pages}"
+        f"retention applied {pruned} bodies_dropped=1 pages_freed={kept.pages_freed}"
     ]
 
 

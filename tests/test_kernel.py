@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from alerter.kernel import clock_error, free_bytes, programs_with
+from alerter.kernel import clock_error, free_bytes, processes_with_file_open
 
 
 def test_the_kernel_says_how_far_off_the_clock_may_be() -> None:
@@ -44,8 +44,8 @@ def test_whoever_has_a_file_open_is_named(tmp_path: Path) -> None:
         assert other.stdout is not None
         assert other.stdin is not None
         other.stdout.readline()
-        found = programs_with(path)
+        found = processes_with_file_open(path)
         other.stdin.close()
 
     assert [name.rpartition(" ")[2] for name in found] == [f"{other.pid})"]
-    assert programs_with(path) == []
+    assert processes_with_file_open(path) == []

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import alerter
-from alerter.logs.events import DETAIL, LogEvent, event_of, template_of
+from alerter.logs.events import DETAIL, LogEvent, parse_template, to_log_event
 from alerter.logs.formatters import (
     MAX_JSON,
     MAX_LINE,
@@ -23,9 +23,9 @@ from alerter.logs.formatters import (
     JsonFormatter,
     LineFormatter,
     TerminalFormatter,
-    priority_of,
+    syslog_priority,
 )
-from alerter.logs.repeat_filter import FACTOR, FIRST_REMINDER, MAX_REMINDER, SPOKESMEN
+from alerter.logs.repeat_filter import FACTOR, FIRST_REMINDER, MAX_LOUD_PER_CAUSE, MAX_REMINDER
 from alerter.redaction import Redactor
 from tests.documentation import DOCUMENTATION
 
@@ -92,7 +92,7 @@ def an_error(text: str) -> ValueError:
 )
 def test_a_record_is_an_event_with_fields(record: logging.LogRecord, text: str, fields: Mapping[str, object]) -> None:
     """The constant text is the event; what changes stands in fields with names."""
-    assert event_of(record) == LogEvent(text=text, fields=fields, traceback="")  # type: ignore[arg-type]
+    assert to_log_event(record) == LogEvent(text=text, fields=fields, traceback="")  # type: ignore[arg-type]
 
 
 # the forms of a line
@@ -123,7 +123,7 @@ def redactor() -> Redactor:
 )
 def test_a_level_has_a_priority(level: int, priority: int) -> None:
     """`journalctl -p warning` shows warnings and errors."""
-    assert priority_of(level) == priority
+    assert syslog_priority(level) == priority
 
 
 def test_every_line_in_the_journal_has_its_priority_and_no_time(redactor: Redactor) -> None:
@@ -429,7 +429,7 @@ def test_every_log_call_is_an_event_with_fields_that_the_readme_explains(given: 
     """A constant text, then `name=value`: whoever filters by it can rely on it, and README says what each field is."""
     message, *arguments = given
     assert isinstance(message, ast.Constant)
-    template = template_of(str(message.value))
+    template = parse_template(str(message.value))
 
     assert template is not None, message.value
     assert not template.conversion_by_field.keys() & {"time", "level", "logger", "event", "exception"}
@@ -446,7 +446,7 @@ def test_what_the_readme_says_of_repetitions_is_so() -> None:
     assert "after 15 minutes, 1 hour, 4 hours and so on, at most once a day" in said
     waits = [FIRST_REMINDER, FIRST_REMINDER * FACTOR, FIRST_REMINDER * FACTOR**2, MAX_REMINDER]
     assert [wait.total_seconds() / 3600 for wait in waits] == [0.25, 1, 4, 24]
-    assert ("at most 20 of them are logged as warnings in 15 minutes" in said, SPOKESMEN) == (True, 20)
+    assert ("at most 20 of them are logged as warnings in 15 minutes" in said, MAX_LOUD_PER_CAUSE) == (True, 20)
 
 
 def test_there_are_log_calls() -> None:

@@ -30,9 +30,9 @@ from hypothesis.stateful import (
 from alerter.core.conditions import Baseline, Forecast, NewReason, Stagnant, Threshold
 from alerter.core.downsampling import utc_hour
 from alerter.core.history_records import ImportedSample
-from alerter.core.mutes import Acknowledgement, Silence
 from alerter.core.rules import Per, Rule, Severity
 from alerter.core.series import HoldReason, Sample, Series, Tenant, from_epoch_us
+from alerter.core.silences import Acknowledgement, Silence
 from alerter.errors import Cause, SourceError, SourceUnavailable
 from alerter.jobs.poll import PollCycle, poll, poll_many, reconcile, shift_after_clock_jump
 from alerter.storage import Reader, Store
@@ -202,13 +202,13 @@ class _Lives(RuleBasedStateMachine):
     @rule(lasting=st.sampled_from([10, 60]).map(minutes))
     def silence(self, lasting: timedelta) -> None:
         """Ask for quiet, from another process."""
-        wanted = replace(a_silence(), since=self.clock.now, until=self.clock.now + lasting)
+        wanted = replace(a_silence(), starts_at=self.clock.now, ends_at=self.clock.now + lasting)
         self._both(lambda store: _add_silence(store, wanted), elsewhere=True)
 
     @rule(severity=st.sampled_from([Severity.WARNING, Severity.CRITICAL]))
     def acknowledge(self, severity: Severity) -> None:
         """Acknowledge an alert, from another process."""
-        wanted = replace(an_acknowledgement(severity=severity), at=self.clock.now)
+        wanted = replace(an_acknowledgement(severity=severity), acknowledged_at=self.clock.now)
         self._both(lambda store: _acknowledge(store, wanted), elsewhere=True)
 
     @rule(tenant=_NAMES, hours=st.integers(1, 5), held=st.sampled_from([0, 3, 9]))
@@ -316,12 +316,12 @@ def _is_taken_for_true(remembered: CachedTenant, reader: Reader, tenant: Tenant,
     if row.revision != remembered.revision:
         return False
     if remembered.failures is not None:
-        return row.failure_count == remembered.failures.polls and now >= remembered.failures.failure.at
+        return row.failure_count == remembered.failures.polls and now >= remembered.failures.failure.last_failed_at
     newest = remembered.coverage[-1]
-    stored = reader.polls._runs.coverage_from(row, newest.since)[-1]  # noqa: SLF001
-    is_newest = (from_epoch_us(stored.since), from_epoch_us(stored.until)) == (newest.since, newest.until)
+    stored = reader.polls._runs.coverage_from(row, newest.start_at)[-1]  # noqa: SLF001
+    is_newest = (from_epoch_us(stored.since), from_epoch_us(stored.until)) == (newest.start_at, newest.end_at)
     is_newest &= stored.polls == remembered.polls
-    return is_newest and now >= newest.until
+    return is_newest and now >= newest.end_at
 
 
 def _values(series: Series, reach: LookbackReach, *, now: datetime) -> tuple[HoldReason, int, list[Sample]]:

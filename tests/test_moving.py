@@ -5,8 +5,8 @@ from contextlib import closing
 
 import pytest
 
-from alerter.core.mutes import AlertMatcher
-from alerter.core.rules import Selector
+from alerter.core.selectors import Selector
+from alerter.core.silences import AlertMatcher
 from alerter.storage import Store
 from tests.builders import a_policy, a_rule
 from tests.jobs.test_poll import RECEIVERS, URLS, World

@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from alerter.core.alerting_config import AlertingConfig
-from alerter.core.mutes import WindowName
-from alerter.core.rules import Per, RuleName, Selector
+from alerter.core.mute_windows import WindowName
+from alerter.core.rules import Per, RuleName
+from alerter.core.selectors import Selector
 from alerter.core.series import Tenant
 from tests.builders import a_level, a_no_data, a_policy, a_receiver, a_route, a_rule, a_window
 

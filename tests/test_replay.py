@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from alerter.core.alerting_config import AlertingConfig
 from alerter.core.alerts import Transition
-from alerter.core.backtest.replay import replay_of
-from alerter.core.conditions import CONDITIONS, NewReason, Stagnant, Subject
+from alerter.core.backtest.replay import run_replay
+from alerter.core.conditions import CONDITIONS, InputKind, NewReason, Stagnant
 from alerter.core.history import FailedPoll
 from alerter.core.message.content import Format, Message
 from alerter.core.message.render import compose_message
@@ -95,7 +95,7 @@ def replayed(store: Store, alerting: AlertingConfig) -> NotificationState:
     notified = NotificationState()
     with store.read() as reader:
         histories = [reader.history.full_history(tenant, poll_interval=every) for tenant, every in INTERVALS.items()]
-    for moment in replay_of(alerting, histories):
+    for moment in run_replay(alerting, histories):
         notified.transitions += moment.transitions
         notified.messages += [compose_message(each, alerting.context, now=moment.at) for each in moment.notifications]
     return notified
@@ -191,7 +191,7 @@ def test_every_kind_of_condition_finds_live_what_it_finds_in_a_replay(
 ) -> None:
     """A kind is in this test because it is in the union, so that none can work in backtests alone."""
     condition = data.draw(KINDS[name])
-    per = Per.TENANT if condition.subject is Subject.POLLING else Per.REASON
+    per = Per.TENANT if condition.input_kind is InputKind.POLLING else Per.REASON
     alerting = a_policy(a_rule("Kind", warning=a_level(condition), per=per), tenants={"acme": "1m", "globex": "3m"})
 
     compare_what_is_told(migrated_file, alerting, {ACME: acme, GLOBEX: []})
@@ -253,11 +253,11 @@ def test_an_edit_of_the_interval_leaves_the_polls_before_it_as_they_were(migrate
         with store.read() as reader:
             history = reader.history.full_history(ACME, poll_interval=minutes(1))
 
-    replay = [each for moment in replay_of(after, [history]) for each in moment.transitions]
+    replay = [each for moment in run_replay(after, [history]) for each in moment.transitions]
 
     assert [from_epoch_us(poll) for poll in history.polling.poll_times.polls] == [at_of(each) for each in rare + often]
     assert replay == live
-    assert [each.after for each in of_rule("In time", live)] == ["pending", "firing", "inactive"]
+    assert [each.to_state for each in of_rule("In time", live)] == ["pending", "firing", "inactive"]
 
 
 def of_rule(name: str, transitions: Sequence[Transition]) -> list[Transition]:

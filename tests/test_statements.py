@@ -12,8 +12,8 @@ from sqlalchemy.engine import Engine
 
 from alerter import clock
 from alerter.core.alerts import AlertState
-from alerter.core.notifications import TargetId
 from alerter.core.outbox import TargetName
+from alerter.core.routes import TargetId
 from alerter.core.rules import Severity
 from alerter.core.series import HoldReason, Snapshot, Tenant
 from alerter.errors import Cause, SourceUnavailable
@@ -86,7 +86,7 @@ def _configured(folder: Path, number: int) -> Path:
             _fill(store, name)
         with store.write() as transaction:
             now = clock.now()
-            transaction.silences.add(replace(a_silence(), since=now, until=now + timedelta(hours=1)))
+            transaction.silences.add(replace(a_silence(), starts_at=now, ends_at=now + timedelta(hours=1)))
     return folder / "rules.toml"
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from alerter.systemd_units import Unit, units, variables_of
+from alerter.systemd_units import SystemdUnit, list_units, unit_variables
 from tests.systemctl import RUNNING, Systemctl
 
 DYNAMIC = RUNNING.replace("DynamicUser=no", "DynamicUser=yes").replace("=alerter.service", "=alerter@eu.service")
@@ -21,7 +21,7 @@ SubState=dead
 UnitFileState=
 ActiveEnterTimestamp=
 """
-UNIT = Unit(
+UNIT = SystemdUnit(
     name="alerter.service",
     load="loaded",
     active="active",
@@ -46,7 +46,7 @@ def test_units_are_read_as_systemctl_shows_them(systemctl: Systemctl, tmp_path: 
     """One without a file is left out; a user may exist only while it runs."""
     systemctl.shows(f"{RUNNING}\n{DYNAMIC}\n{NOT_FOUND}")
 
-    found = units("alerter.service", "alerter@*.service", booted=tmp_path)
+    found = list_units("alerter.service", "alerter@*.service", booted=tmp_path)
 
     assert not isinstance(found, str)
     assert found[0] == UNIT
@@ -63,7 +63,7 @@ def test_a_watchdog_is_on_or_off(systemctl: Systemctl, tmp_path: Path, text: str
     """In each of the ways in which systemd writes it."""
     systemctl.shows(RUNNING.replace("3min", text))
 
-    found = units("alerter.service", booted=tmp_path)
+    found = list_units("alerter.service", booted=tmp_path)
 
     assert not isinstance(found, str)
     assert found[0].has_watchdog is has_watchdog
@@ -73,28 +73,28 @@ def test_without_a_unit_there_is_none(systemctl: Systemctl, tmp_path: Path) -> N
     """A name that nothing is loaded for shows nothing at all, or that it is not found."""
     systemctl.shows(f"\n{NOT_FOUND}\n")
 
-    assert units("alerter.service", booted=tmp_path) == []
+    assert list_units("alerter.service", booted=tmp_path) == []
 
 
 def test_a_machine_without_systemd_is_said_to_be_one(systemctl: Systemctl, tmp_path: Path) -> None:
     """As sd_booted(3) does: that the program is installed says nothing."""
     systemctl.shows(RUNNING)
 
-    assert units("alerter.service", booted=tmp_path / "none") == "systemd does not run this machine"
+    assert list_units("alerter.service", booted=tmp_path / "none") == "systemd does not run this machine"
 
 
 def test_a_machine_without_systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a minimal container."""
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    assert units("alerter.service", booted=tmp_path) == "there is no systemctl"
+    assert list_units("alerter.service", booted=tmp_path) == "there is no systemctl"
 
 
 def test_a_systemctl_that_fails_says_why(systemctl: Systemctl, tmp_path: Path) -> None:
     """It may have no bus to ask."""
     systemctl.shows("", code=1, error="Failed to connect to bus: No such file")
 
-    assert units("alerter.service", booted=tmp_path) == "systemctl: Failed to connect to bus: No such file"
+    assert list_units("alerter.service", booted=tmp_path) == "systemctl: Failed to connect to bus: No such file"
 
 
 def test_a_systemctl_that_hangs_is_given_up(
@@ -104,7 +104,7 @@ def test_a_systemctl_that_hangs_is_given_up(
     systemctl.runs("exec sleep 20")
     monkeypatch.setattr("alerter.systemd_units._TIMEOUT", 0.1)
 
-    assert units("alerter.service", booted=tmp_path) == "systemctl does not answer within 0.1 s"
+    assert list_units("alerter.service", booted=tmp_path) == "systemctl does not answer within 0.1 s"
 
 
 @pytest.mark.parametrize(
@@ -127,6 +127,6 @@ def test_the_variables_that_a_unit_sets_are_known(
     """With those of drop-ins, as `systemctl edit` writes them."""
     systemctl.shows(shown)
 
-    assert variables_of("alerter", booted=tmp_path) == variables
+    assert unit_variables("alerter", booted=tmp_path) == variables
     assert systemctl.asked == "show --property=LoadState,Environment alerter.service"
-    assert variables_of("alerter", booted=tmp_path / "none") is None
+    assert unit_variables("alerter", booted=tmp_path / "none") is None

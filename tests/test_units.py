@@ -12,7 +12,7 @@ from alerter.cli import cli
 from alerter.cli.install import SHIPPED_COMMAND, UNITS
 from alerter.cli.options import USAGE
 from alerter.config.models import ServiceConfig
-from alerter.config.paths import ENCRYPTED, PLAIN, folders_of, state_folder, unit_of
+from alerter.config.paths import ENCRYPTED, PLAIN, credential_folders, state_directory, unit_for
 from alerter.core.series import Tenant
 from alerter.health import Health
 from alerter.service.daemon import MAX_DRAIN, SIGNALS
@@ -92,12 +92,12 @@ def test_a_wrong_configuration_is_not_tried_again_for_ever(unit: Unit) -> None:
 def test_the_unit_waits_as_long_as_the_service_takes(unit: Unit) -> None:
     """A start may try every tenant, a stop may let a message arrive, and between two signs of life a poll is due."""
     health = Health(lambda: 0)
-    health.expect({Tenant("acme"): ServiceConfig().poll_interval})
+    health.set_tenants({Tenant("acme"): ServiceConfig().poll_interval})
 
     assert unit.one("Type") == "notify"
     assert unit.span("TimeoutStartSec") > FIRST_POLLS
     assert unit.span("TimeoutStopSec") > MAX_DRAIN
-    assert unit.span("WatchdogSec") == health.shortest_patience()
+    assert unit.span("WatchdogSec") == health.min_deadline()
 
 
 def test_commands_beside_the_service_look_where_the_unit_puts_things(unit: Unit, tmp_path: Path) -> None:
@@ -105,9 +105,9 @@ def test_commands_beside_the_service_look_where_the_unit_puts_things(unit: Unit,
     path = tmp_path / unit.config.relative_to("/")
     (tmp_path / "var/lib" / unit.one("StateDirectory")).mkdir(parents=True)
 
-    assert unit_of(unit.config) == unit.name.removesuffix(".service")
-    assert state_folder(path, {}, root=tmp_path) == tmp_path / "var/lib" / unit.one("StateDirectory")
-    plain, encrypted = folders_of(unit.config)
+    assert unit_for(unit.config) == unit.name.removesuffix(".service")
+    assert state_directory(path, {}, root=tmp_path) == tmp_path / "var/lib" / unit.one("StateDirectory")
+    plain, encrypted = credential_folders(unit.config)
     assert unit.all("LoadCredential") == [f"{PLAIN.removesuffix('_')}:{plain}"]
     assert unit.all("LoadCredentialEncrypted") == [f"{ENCRYPTED.removesuffix('_')}:{encrypted}"]
 

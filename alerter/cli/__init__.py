@@ -148,10 +148,10 @@ def main() -> None:
 
 def _complain(text: str, *errors: "str | Problem") -> None:
     """Say what went wrong: on standard error, or as an object on standard output where `--json` asks for one."""
-    from alerter.logs import complaint  # noqa: PLC0415 - only where it is needed
+    from alerter.logs import format_error  # noqa: PLC0415 - only where it is needed
 
     if "--json" not in sys.argv[1:]:
-        click.echo(complaint(text), err=True)
+        click.echo(format_error(text), err=True)
         return
     from alerter.cli.output import error_json, print_json  # noqa: PLC0415 - only where it is needed
 

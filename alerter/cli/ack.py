@@ -9,10 +9,10 @@ import click
 
 from alerter import clock
 from alerter.cli import completion
-from alerter.cli.alerts import alerts_of
-from alerter.cli.database_access import writing
+from alerter.cli.alerts import alerts_by_ids
+from alerter.cli.database_access import write_store
 from alerter.cli.options import (
-    Failed,
+    CommandFailed,
     author_option,
     command_actor,
     config_option,
@@ -21,8 +21,8 @@ from alerter.cli.options import (
 )
 from alerter.cli.output import clean
 from alerter.errors import ActionRefused
-from alerter.humanize import local
-from alerter.queries.mutes import breaking_text
+from alerter.humanize import local_time_text
+from alerter.queries.mutes import ack_end_text
 
 if TYPE_CHECKING:
     from alerter.config import Config
@@ -50,31 +50,33 @@ def ack(names: tuple[str, ...], config_path: Path | None, *, author: str, commen
         return
     from alerter.jobs.silence import acknowledge  # noqa: PLC0415 - the libraries cost more than `--help` may
 
-    with writing(config) as transaction:
-        named = alerts_of(transaction, names)
+    with write_store(config) as transaction:
+        named = alerts_by_ids(transaction, names)
         try:
             given = acknowledge(transaction, named, by=command_actor(author), comment=comment, now=now)
         except ActionRefused as error:
-            raise Failed(str(error)) from error
+            raise CommandFailed(str(error)) from error
     for alert, acknowledgement in given.values():
         key = alert.key
         click.echo(clean(f"acknowledged {key.id}: {key.severity} of rule {key.rule} on {key.tenant}: {key.reason}"))
-        click.echo(f"muted until {breaking_text(acknowledgement)}")
+        click.echo(f"muted until {ack_end_text(acknowledgement)}")
 
 
 def _take_back(names: Sequence[str], config: "Config", author: str, *, now: datetime) -> None:
     from alerter.jobs.silence import take_back  # noqa: PLC0415 - as above
 
     zone = config.service.timezone
-    with writing(config) as transaction:
-        alerts = alerts_of(transaction, names)
-        named = {each.key.topic: each.key for each in alerts}
+    with write_store(config) as transaction:
+        alerts = alerts_by_ids(transaction, names)
+        named = {each.key.subject: each.key for each in alerts}
         try:
             given = take_back(transaction, alerts, by=command_actor(author), now=now)
         except ActionRefused as error:
-            raise Failed(str(error)) from error
-    for topic, key in named.items():
-        taken = given[topic]
-        broke = "" if taken.broken_at is None else f"; it had broken {local(taken.broken_at, zone)}"
+            raise CommandFailed(str(error)) from error
+    for subject, key in named.items():
+        taken = given[subject]
+        broke = "" if taken.broken_at is None else f"; it had broken {local_time_text(taken.broken_at, zone)}"
         click.echo(clean(f"no longer acknowledged {key.id}: rule {key.rule} on {key.tenant}: {key.reason}"))
-        click.echo(clean(f"it was acknowledged by {taken.author} {local(taken.at, zone)}{broke}"))
+        click.echo(
+            clean(f"it was acknowledged by {taken.author} {local_time_text(taken.acknowledged_at, zone)}{broke}")
+        )

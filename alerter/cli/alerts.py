@@ -9,15 +9,15 @@ import click
 
 from alerter import clock
 from alerter.cli import completion
-from alerter.cli.database_access import leaves_to_subcommand, reading
+from alerter.cli.database_access import has_subcommand, read_store
 from alerter.cli.learning import no_alerts_text
-from alerter.cli.options import FOUND, config_option, load_without_secrets, output_options
+from alerter.cli.options import EXIT_FOUND, config_option, load_without_secrets, output_options
 from alerter.cli.output import clean, print_json, print_table, time_cell
 from alerter.cli.tables import Cell, Column, Cut, Table
-from alerter.cli.tenant_filter import choice_of, label_option, look, tenant_option
+from alerter.cli.tenant_filter import label_option, look, parse_tenant_filter, tenant_option
 from alerter.core.alerts import Alert, AlertState, Transition
 from alerter.errors import AlertNotFound
-from alerter.humanize import ago, local, rough
+from alerter.humanize import age_text, local_time_text, short_duration_text
 from alerter.queries.actions import action_text, load_actions, origin_text
 from alerter.queries.alerts import (
     alert_details_json,
@@ -28,8 +28,8 @@ from alerter.queries.alerts import (
     find_alert,
     find_alerts,
     has_resolved,
+    notification_states_for,
     notified_json,
-    notified_of,
     notified_what,
     state_text,
     worst_first,
@@ -63,7 +63,7 @@ def alert_columns(config: "Config") -> tuple[Column, ...]:
 
 def alert_row(alert: Alert, active_mutes: ActiveMutes) -> tuple[Cell | str, ...]:
     """Return the cells of an alert under `alert_columns`."""
-    key, mute = alert.key, active_mutes.mute_of(alert)
+    key, mute = alert.key, active_mutes.mute_for(alert)
     return (
         key.id,
         Cell(state_text(alert), style="resolved" if has_resolved(alert) else ""),
@@ -81,12 +81,12 @@ def _since_cell(alert: Alert, active_mutes: ActiveMutes) -> Cell:
     since, no_data = alert_since(alert), active_mutes.no_data_since(alert)
     if since is None:
         return Cell("")
-    age = rough(active_mutes.now - since)
-    full = f"{local(since, active_mutes.config.service.timezone)} ({age} ago){_no_data(alert, active_mutes)}"
-    return Cell(full, age if no_data is None else f"{age}, no data {rough(active_mutes.now - no_data)}")
+    age = short_duration_text(active_mutes.now - since)
+    full = f"{local_time_text(since, active_mutes.config.service.timezone)} ({age} ago){_no_data(alert, active_mutes)}"
+    return Cell(full, age if no_data is None else f"{age}, no data {short_duration_text(active_mutes.now - no_data)}")
 
 
-def alert_of(reader: "Reader", alert_id: str) -> Alert:
+def alert_by_id(reader: "Reader", alert_id: str) -> Alert:
     """Return the alert of an id, of the beginning of one, or of the `ref` of a notification of one alert.
 
     Raises:
@@ -98,7 +98,7 @@ def alert_of(reader: "Reader", alert_id: str) -> Alert:
         raise click.UsageError(str(error)) from None
 
 
-def alerts_of(reader: "Reader", names: Iterable[str]) -> list[Alert]:
+def alerts_by_ids(reader: "Reader", names: Iterable[str]) -> list[Alert]:
     """Return the alerts that ids, beginnings of ids and `ref`s of notifications mean, each once.
 
     Raises:
@@ -113,7 +113,7 @@ def alerts_of(reader: "Reader", names: Iterable[str]) -> list[Alert]:
 
 def _no_data(alert: Alert, active_mutes: ActiveMutes) -> str:
     since = active_mutes.no_data_since(alert)
-    return "" if since is None else f", no data since {local(since, active_mutes.config.service.timezone)}"
+    return "" if since is None else f", no data since {local_time_text(since, active_mutes.config.service.timezone)}"
 
 
 @click.group(invoke_without_command=True)
@@ -136,11 +136,11 @@ def alerts(
 
     Exit code 1 if one of those listed is firing.
     """
-    if leaves_to_subcommand(context):
+    if has_subcommand(context):
         return
-    choice = choice_of(tenant, labels)
+    choice = parse_tenant_filter(tenant, labels)
     config, now = load_without_secrets(config_path), clock.now()
-    with reading(config) as reader:
+    with read_store(config) as reader:
         stored = reader.alerts.load()
         notified = reader.notifications.states()
         active_mutes = load_active_mutes(reader, config, stored, now=now)
@@ -152,7 +152,7 @@ def alerts(
     if as_json:
         print_json(
             [
-                {**alert_json(alert, active_mutes), "notified": notified_json(notified_of(alert, notified))}
+                {**alert_json(alert, active_mutes), "notified": notified_json(notification_states_for(alert, notified))}
                 for alert in listed
             ]
         )
@@ -162,14 +162,14 @@ def alerts(
                 title="Alerts",
                 columns=(*alert_columns(config), Column("notified", min_width=20, drop=6, cut=Cut.END)),
                 rows=[
-                    (*alert_row(alert, active_mutes), _notified_cell(notified_of(alert, notified), now=now))
+                    (*alert_row(alert, active_mutes), _notified_cell(notification_states_for(alert, notified), now=now))
                     for alert in listed
                 ],
                 empty=no_alerts_text(config, accounts, now=now) if choice.is_everything else "none",
             )
         )
     if any(alert.is_firing for alert in listed):
-        raise click.exceptions.Exit(FOUND)
+        raise click.exceptions.Exit(EXIT_FOUND)
 
 
 def _is_listed(alert: Alert, *, everything: bool, now: datetime) -> bool:
@@ -186,12 +186,13 @@ def _notified_cell(notified: Sequence["NotificationState"], *, now: datetime) ->
         return Cell(full)
     return Cell(
         full,
-        f"{len({each.receiver for each in notified})} receivers, {ago(max(each.at for each in notified), now=now)}",
+        f"{len({each.receiver for each in notified})} receivers, "
+        f"{age_text(max(each.notified_at for each in notified), now=now)}",
     )
 
 
 def _notified_text(notified: "NotificationState", *, now: datetime) -> str:
-    return f"{notified.receiver}: {notified_what(notified)} {ago(notified.at, now=now)}"
+    return f"{notified.receiver}: {notified_what(notified)} {age_text(notified.notified_at, now=now)}"
 
 
 @alerts.command()
@@ -204,10 +205,10 @@ def show(alert_id: str, config_path: Path | None, *, as_json: bool) -> None:
     Exit code 2 if there is no such alert.
     """
     config, now = load_without_secrets(config_path), clock.now()
-    with reading(config) as reader:
-        alert = alert_of(reader, alert_id)
+    with read_store(config) as reader:
+        alert = alert_by_id(reader, alert_id)
         transitions = reader.alerts.transitions(alert_id=alert.key.id)
-        notified = notified_of(alert, reader.notifications.states())
+        notified = notification_states_for(alert, reader.notifications.states())
         actions = load_actions(reader, config, alert, until=now)
         active_mutes = load_active_mutes(reader, config, reader.alerts.load(), now=now)
     if as_json:
@@ -233,7 +234,7 @@ def _print_alert(
             title="History",
             columns=("at", "from", "to", Column("because", min_width=30, cut=Cut.END)),
             rows=[
-                (time_cell(each.at, zone, now=now), each.before, _after_cell(each), because_text(each, zone))
+                (time_cell(each.at, zone, now=now), each.from_state, _after_cell(each), because_text(each, zone))
                 for each in transitions
             ],
         )
@@ -243,7 +244,7 @@ def _print_alert(
             title="Notified",
             columns=("receiver", "of", "at", ">reminders"),
             rows=[
-                (each.receiver, notified_what(each), time_cell(each.at, zone, now=now), str(each.repeats))
+                (each.receiver, notified_what(each), time_cell(each.notified_at, zone, now=now), str(each.repeat_count))
                 for each in notified
             ],
             empty="nobody",
@@ -264,4 +265,4 @@ def _print_alert(
 def _after_cell(transition: Transition) -> Cell:
     if transition.is_resolution:
         return Cell("resolved", style="resolved")
-    return Cell(transition.after, style="bad" if transition.after is AlertState.FIRING else "")
+    return Cell(transition.to_state, style="bad" if transition.to_state is AlertState.FIRING else "")

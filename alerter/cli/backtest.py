@@ -10,15 +10,15 @@ import click
 
 from alerter import clock
 from alerter.cli import completion
-from alerter.cli.database_access import opened, reading
-from alerter.cli.names import one_of
-from alerter.cli.options import Failed, config_option, load_without_secrets, output_options
+from alerter.cli.database_access import open_store, read_store
+from alerter.cli.names import resolve_name
+from alerter.cli.options import CommandFailed, config_option, load_without_secrets, output_options
 from alerter.cli.output import progress_bar
-from alerter.cli.tenant_filter import label_option, tenants_of, wanted_text
-from alerter.cli.times import moment
+from alerter.cli.tenant_filter import filter_text, label_option, select_tenants
+from alerter.cli.times import parse_time
 from alerter.core.rules import Per, RuleName
 from alerter.core.series import Span
-from alerter.humanize import local
+from alerter.humanize import local_time_text
 
 if TYPE_CHECKING:
     from alerter.config import Config
@@ -69,26 +69,26 @@ def backtest(
     tenants nor secrets: these, and receivers and routes where it names none, are those of the configuration. Exit code
     1 if there is no history, 2 if a file is wrong.
     """
-    from alerter.cli.backtest_report import Rehearsed, print_csv, print_json_of, print_text  # noqa: PLC0415 - as others
+    from alerter.cli.backtest_report import BacktestReport, print_csv, print_json_report, print_text  # noqa: PLC0415 - as others
 
     if as_json and as_csv:
         raise click.UsageError("expected either --json or --csv, found both")
     now = clock.now()
     config, others = _configs(config_path, rules_path, diff_path)
     zone = config.service.timezone
-    end = now if until is None else moment(until, zone, option="--until", now=now)
-    span = Span(moment(since, zone, option="--since", now=now), end)
-    if span.since >= span.until:
+    end = now if until is None else parse_time(until, zone, option="--until", now=now)
+    span = Span(parse_time(since, zone, option="--since", now=now), end)
+    if span.start_at >= span.end_at:
         raise click.BadParameter(f"expected a time before --until, found {since!r}", param_hint="--since")
     configs = [_chosen(each, tenant, labels) for each in (config, *others)]
     names = [_rule_names(configs, rule, number) for number in range(len(configs))]
-    with opened(config) as store, progress_bar() as on_progress:
+    with open_store(config) as store, progress_bar() as on_progress:
         backtest_run = _rehearse(store, configs, span, on_progress)
         backtests = backtest_run.backtests()
         with store.read() as reader:
-            silences = [each for each in reader.silences.silences(since=span.since) if each.since < span.until]
+            silences = [each for each in reader.silences.silences(since=span.start_at) if each.starts_at < span.end_at]
     _refuse_nothing(backtest_run, span, config)
-    found = Rehearsed(
+    found = BacktestReport(
         span=span,
         timezone=zone,
         known=tuple(backtest_run.known),
@@ -97,7 +97,7 @@ def backtest(
         is_part=len(configs[0].tenants) < len(config.tenants)
         and any(each.scope is Per.ALL for one in configs for each in one.rules),
     )
-    (print_json_of if as_json else print_csv if as_csv else print_text)(found)
+    (print_json_report if as_json else print_csv if as_csv else print_text)(found)
 
 
 def _configs(
@@ -113,7 +113,7 @@ def _configs(
         return config, list(others)
     if rules_path is None:
         raise AssertionError
-    with reading(load_rules(rules_path, installed=None)) as reader:
+    with read_store(load_rules(rules_path, installed=None)) as reader:
         tenants = list(reader.polls.tenants())
     config = load_rules(rules_path, installed=None, tenants=tenants)
     return config, [] if diff_path is None else [load_rules(diff_path, installed=config)]
@@ -135,11 +135,11 @@ def _installed(path: Path | None, *, may_be_absent: bool) -> "Config | None":
 
 def _chosen(config: "Config", glob: str, labels: Sequence[str]) -> "Config":
     """Return a configuration as if it had only the tenants that a glob and labels choose."""
-    wanted = tenants_of(glob, labels, config)
+    wanted = select_tenants(glob, labels, config)
     chosen = {name: tenant for name, tenant in config.tenants.items() if wanted.matches(name)}
     if not chosen:
         names = ", ".join(list(config.tenants)[:MAX_SHOWN])
-        said = f"no tenant matches {wanted_text(glob, labels)}; there are: {names}"
+        said = f"no tenant matches {filter_text(glob, labels)}; there are: {names}"
         raise click.BadParameter(said, param_hint="--tenant")
     return replace(config, tenants=chosen)
 
@@ -150,7 +150,7 @@ def _rule_names(configs: Sequence["Config"], wanted: str | None, number: int) ->
     if wanted is None:
         return own
     known = dict.fromkeys(str(rule.name) for config in configs for rule in config.rules)
-    name = one_of("rule", wanted, list(known))
+    name = resolve_name("rule", wanted, list(known))
     return [each for each in own if each == name]
 
 
@@ -161,7 +161,7 @@ def _rehearse(
     from alerter.service.alerting_config import build_alerting_config  # noqa: PLC0415 - the libraries cost more than `--help` may
 
     backtest_run = BacktestRun(
-        [build_alerting_config(config) for config in configs], since=span.since, until=span.until
+        [build_alerting_config(config) for config in configs], since=span.start_at, until=span.end_at
     )
     tenants = configs[0].tenants
     for number, (name, tenant) in enumerate(tenants.items()):
@@ -180,9 +180,9 @@ def _refuse_nothing(backtest_run: "BacktestRun", span: Span, config: "Config") -
     """Make sure that something was seen before the end of what is asked about."""
     firsts = [known.since for known in backtest_run.known if known.since is not None]
     if not firsts:
-        raise Failed(
+        raise CommandFailed(
             "there is no history of these tenants yet: run `alerter poll`, or `alerter import` what others saw"
         )
-    if min(firsts) >= span.until:
-        begin = local(min(firsts), config.service.timezone)
-        raise Failed(f"the history begins {begin}, after --until: there is nothing to look at")
+    if min(firsts) >= span.end_at:
+        begin = local_time_text(min(firsts), config.service.timezone)
+        raise CommandFailed(f"the history begins {begin}, after --until: there is nothing to look at")

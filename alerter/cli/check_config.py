@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter.cli.options import USAGE, config_option, load, output_options
-from alerter.cli.output import clean, counted, print_json, problem_json, problem_text
+from alerter.cli.output import clean, count_text, print_json, problem_json, problem_text
 
 if TYPE_CHECKING:
     from alerter.config import Config
@@ -34,7 +34,7 @@ def check_config(file: Path | None, config_path: Path | None, *, as_json: bool) 
             print_json({"ok": False, "errors": list(map(problem_json, error.problems)), "warnings": []})
         else:
             click.echo("\n".join(map(problem_text, error.problems)), err=True)
-            click.echo(counted(len(error.problems), "error"), err=True)
+            click.echo(count_text(len(error.problems), "error"), err=True)
         raise click.exceptions.Exit(USAGE) from None
     _report(config, as_json=as_json)
 
@@ -50,7 +50,7 @@ def _report(config: "Config", *, as_json: bool) -> None:
     lines = [*map(problem_text, config.warnings), *others]
     click.echo("".join(f"warning: {line}\n" for line in lines), err=True, nl=False)
     parts = ((config.tenants, "tenant"), (config.receivers, "receiver"), (config.rules, "rule"))
-    listed = ", ".join(counted(len(found), noun) for found, noun in parts)
+    listed = ", ".join(count_text(len(found), noun) for found, noun in parts)
     click.echo(f"{clean(str(config.path))}: valid: {listed} (with the built-in ones)")
 
 

@@ -147,9 +147,9 @@ def _stored(names_of: Callable[["Reader", "Config"], Iterable[Name]]) -> Complet
     """Return what completes names of the database."""
 
     def names(config: "Config") -> list[Name]:
-        from alerter.cli.database_access import reading  # noqa: PLC0415 - only for those who need the database
+        from alerter.cli.database_access import read_store  # noqa: PLC0415 - only for those who need the database
 
-        with reading(config) as reader:
+        with read_store(config) as reader:
             return list(names_of(reader, config))
 
     return _completer(names)

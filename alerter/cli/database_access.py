@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alerter.cli.options import Failed
+from alerter.cli.options import CommandFailed
 
 if TYPE_CHECKING:
     from alerter.config import Config
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def opened(config: "Config") -> Iterator["Store"]:
+def open_store(config: "Config") -> Iterator["Store"]:
     """Open the database to look at it, now and then: for commands that take long, and must not hold on to one view.
 
     Raises:
@@ -28,18 +28,18 @@ def opened(config: "Config") -> Iterator["Store"]:
 
 
 @contextmanager
-def reading(config: "Config") -> Iterator["Reader"]:
+def read_store(config: "Config") -> Iterator["Reader"]:
     """Open a view of the database.
 
     Raises:
         click.ClickException: There is no database yet, or its schema is not this version's.
     """
-    with opened(config) as store, store.read() as reader:
+    with open_store(config) as store, store.read() as reader:
         yield reader
 
 
 @contextmanager
-def writing(config: "Config") -> Iterator["Transaction"]:
+def write_store(config: "Config") -> Iterator["Transaction"]:
     """Open a transaction; a service that is running waits for it, and sees what it changed at its next poll.
 
     Raises:
@@ -47,7 +47,7 @@ def writing(config: "Config") -> Iterator["Transaction"]:
     """
     from alerter.storage import Store  # noqa: PLC0415 - as above
 
-    with reading(config):
+    with read_store(config):
         pass  # It says what to do where the schema is another one, and never makes a file.
     with closing(Store(config.service.database)) as store, store.write() as transaction:
         yield transaction
@@ -65,14 +65,14 @@ def check_schema(store: "Store") -> None:
         case SchemaState.CURRENT:
             pass
         case SchemaState.MISSING:
-            raise Failed("there is no history yet: run `alerter poll` once, or start the service")
+            raise CommandFailed("there is no history yet: run `alerter poll` once, or start the service")
         case SchemaState.OLDER:
-            raise Failed("the database has an older schema: run `alerter db upgrade`, or restart the service")
+            raise CommandFailed("the database has an older schema: run `alerter db upgrade`, or restart the service")
         case SchemaState.NEWER:
-            raise Failed("the database was written by a newer alerter: install that version")
+            raise CommandFailed("the database was written by a newer alerter: install that version")
 
 
-def leaves_to_subcommand(context: click.Context) -> bool:
+def has_subcommand(context: click.Context) -> bool:
     """Say whether a group that does something by itself was called with a subcommand.
 
     Raises:

@@ -9,8 +9,8 @@ import click
 
 from alerter import clock
 from alerter.cli.db_copy import copy
-from alerter.cli.options import Failed, config_option, load_without_secrets
-from alerter.cli.output import clean, passing_line
+from alerter.cli.options import CommandFailed, config_option, load_without_secrets
+from alerter.cli.output import clean, transient_line
 from alerter.humanize import size_text
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def upgrade(config_path: Path | None) -> None:
         if store.schema_state() is SchemaState.CURRENT:
             click.echo("the database is up to date")
             return
-        with passing_line() as show:
+        with transient_line() as show:
             show("upgrading …")
             done = store.upgrade()
     finally:
@@ -67,8 +67,8 @@ def backup(path: Path, config_path: Path | None) -> None:
         _refuse_postgresql(store, f"pg_dump --format=custom --file={path} {store.location}")
         _refuse_place(path)
         if store.schema_state() is SchemaState.MISSING:
-            raise Failed(f"{store.location}: there is no database yet")
-        with passing_line() as show:
+            raise CommandFailed(f"{store.location}: there is no database yet")
+        with transient_line() as show:
             show("copying and checking …")
             made = store.backup(path)
     click.echo(f"backed up to {clean(str(path))}: {size_text(made.size_bytes)}, checked")
@@ -89,7 +89,7 @@ def restore(path: Path, config_path: Path | None) -> None:
     with closing(Store(load_without_secrets(config_path).service.database)) as store:
         _refuse_postgresql(store, f"pg_restore --clean --if-exists --dbname={store.location} {path}")
         found = _good_backup(path)
-        with store.lock(), passing_line() as show:
+        with store.lock(), transient_line() as show:
             show("copying and checking …")
             done = store.restore(path, now=clock.now())
     click.echo(f"{clean(store.location)} is a copy of {clean(str(path))}: {size_text(found.size_bytes)}, checked")
@@ -113,9 +113,9 @@ def compact(config_path: Path | None) -> None:
     with closing(Store(load_without_secrets(config_path).service.database)) as store:
         _refuse_postgresql(store, f"vacuumdb --dbname={store.location}")
         if store.schema_state() is SchemaState.MISSING:
-            raise Failed(f"{store.location}: there is no database yet")
+            raise CommandFailed(f"{store.location}: there is no database yet")
         before = store.size_bytes()
-        with store.lock(), passing_line() as show:
+        with store.lock(), transient_line() as show:
             show("rewriting …")
             store.vacuum()
         click.echo(f"compacted {store.location}: {size_text(before)} before, {size_text(store.size_bytes())} now")

@@ -10,7 +10,7 @@ import click
 
 from alerter.cli.database_access import check_schema
 from alerter.cli.options import config_option, load
-from alerter.cli.output import counted, passing_line
+from alerter.cli.output import count_text, transient_line
 
 if TYPE_CHECKING:
     from alerter.config import Config
@@ -43,7 +43,7 @@ def copy(database: str, config_path: Path | None) -> None:
         if source.is_same_as(target):
             raise click.UsageError(f"{source.location} is the database of {config.path} itself: name the new one")
         check_schema(source)
-        with passing_line() as show:
+        with transient_line() as show:
             done = source.copy_to(target, on_progress=partial(_show, show))
         click.echo(_done_text(source, target, done))
     click.echo(f"next: {_next_text(database, config.path)}")
@@ -63,22 +63,22 @@ def _url_of(database: str, config: "Config", redactor: "Redactor") -> str:
 
 
 def _has_password(database: str) -> bool:
-    from alerter.redaction import passwords_of_url  # noqa: PLC0415 - as above
+    from alerter.redaction import url_passwords  # noqa: PLC0415 - as above
 
-    return _VARIABLE not in database and any(passwords_of_url(database))
+    return _VARIABLE not in database and any(url_passwords(database))
 
 
 def _done_text(source: "Store", target: "Store", done: "CopyResult") -> str:
-    rows = f"{sum(done.rows.values()):,} rows of {counted(len(done.rows), 'table')}"
+    rows = f"{sum(done.rows.values()):,} rows of {count_text(len(done.rows), 'table')}"
     if done.was_there:
         return f"{target.location} is a copy of {source.location} already: {rows}, each compared"
     return f"copied {rows} from {source.location} to {target.location}, and compared each"
 
 
 def _next_text(database: str, path: Path) -> str:
-    from alerter.config.paths import unit_of  # noqa: PLC0415 - as above
+    from alerter.config.paths import unit_for  # noqa: PLC0415 - as above
 
-    unit = unit_of(path)
+    unit = unit_for(path)
     start = "start the service" if unit is None else f"systemctl start {unit}"
     shown = "${DATABASE_URL}" if _has_password(database) else database
     return f'write database = "{shown}" into [service] of {path}, then {start}'

@@ -19,15 +19,16 @@ import click
 
 from alerter import logs
 from alerter.cli.demo_page import show_page
-from alerter.cli.options import FOUND, config_option_with, load_without_secrets
+from alerter.cli.options import EXIT_FOUND, config_option_with, load_without_secrets
 from alerter.cli.output import clean
 from alerter.core.conditions import Growth, Threshold
 from alerter.core.message.content import Format, Message, MessageContext, MessageStatus
-from alerter.core.notifications import Receiver, ReceiverName, TargetId
 from alerter.core.outbox import TargetName
-from alerter.core.rules import Level, Rule, RuleName, Selector, Severity, with_no_data_rules
+from alerter.core.routes import Receiver, ReceiverName, TargetId
+from alerter.core.rules import Level, Rule, RuleName, Severity, with_no_data_rules
+from alerter.core.selectors import Selector
 from alerter.core.series import HoldReason, Snapshot, Tenant
-from alerter.redaction import Redactor, secrets_of_url
+from alerter.redaction import Redactor, url_secrets
 
 if TYPE_CHECKING:
     from alerter.core.alerting_config import AlertingConfig
@@ -79,7 +80,7 @@ such as slack://… or mailtos://…
 
 
 @dataclass
-class _Day:
+class _DemoClock:
     """The clock of the demo, and what has been shown so far: the one place where it changes."""
 
     now: datetime
@@ -119,10 +120,10 @@ def demo(config_path: Path | None, urls: Sequence[str], *, has_page: bool | None
     rules = RULES if config_path is None else load_without_secrets(config_path).rules
     _check(urls)
     # What is not sent is said once at the end: the log of its retries would bury the day.
-    logs.set_up(Redactor(secret for url in urls for secret in secrets_of_url(url)), level=CRITICAL)
+    logs.configure_logging(Redactor(secret for url in urls for secret in url_secrets(url)), level=CRITICAL)
     console = Console()
     width = console.width if sys.stdout.isatty() else PIPE_WIDTH
-    day = _Day(now=datetime(2026, 3, 10, tzinfo=UTC), width=width, colours={} if console.no_color else COLOURS)
+    day = _DemoClock(now=datetime(2026, 3, 10, tzinfo=UTC), width=width, colours={} if console.no_color else COLOURS)
     click.echo(
         f"A simulated day at {TENANT}, polled every 5 minutes through the real pipeline:\n"
         "HTTP, database, rules, messages.\n"
@@ -133,10 +134,10 @@ def demo(config_path: Path | None, urls: Sequence[str], *, has_page: bool | None
     for failure in day.failures:
         click.echo(f"not sent: {failure}", err=True)
     if day.failures:
-        raise click.exceptions.Exit(FOUND)
+        raise click.exceptions.Exit(EXIT_FOUND)
 
 
-def _sum_up(day: _Day) -> None:
+def _sum_up(day: _DemoClock) -> None:
     click.echo(f"\n{day.polls} polls, {day.messages} messages, and nothing else: silence means all is well.")
     click.echo(NEXT)
 
@@ -153,7 +154,7 @@ def _check(urls: Sequence[str]) -> None:
             raise click.BadParameter(str(error), param_hint="--to") from None
 
 
-def _play(day: _Day, rules: Sequence[Rule], urls: Sequence[str], *, is_shown: bool) -> None:
+def _play(day: _DemoClock, rules: Sequence[Rule], urls: Sequence[str], *, is_shown: bool) -> None:
     from alerter.jobs.deliver import deliver  # noqa: PLC0415
     from alerter.jobs.poll import poll  # noqa: PLC0415
     from alerter.notifiers.apprise import AppriseNotifier  # noqa: PLC0415
@@ -187,7 +188,7 @@ def _play(day: _Day, rules: Sequence[Rule], urls: Sequence[str], *, is_shown: bo
             show_page(store, alerting, clock=day.clock, seconds=day.seconds)
 
 
-def _source(base_url: str, day: _Day) -> "MimecastSource":
+def _source(base_url: str, day: _DemoClock) -> "MimecastSource":
     from alerter.simulator.api import DEMO_KEYS  # noqa: PLC0415
     from alerter.sources.mimecast import MimecastSource, OAuthKeys  # noqa: PLC0415
 
@@ -220,14 +221,14 @@ def _policy(rules: Sequence[Rule], urls: Sequence[str]) -> "AlertingConfig":
     )
 
 
-def _show_poll(day: _Day, cycle: "PollCycle") -> None:
+def _show_poll(day: _DemoClock, cycle: "PollCycle") -> None:
     if cycle.snapshot is not None and (cycle.messages or day.now.minute == 0):
         _show_counts(day, cycle.snapshot)
     for message in cycle.messages:
         _show_message(day, message)
 
 
-def _show_counts(day: _Day, snapshot: Snapshot) -> None:
+def _show_counts(day: _DemoClock, snapshot: Snapshot) -> None:
     total = sum(snapshot.counts.values())
     steps = {
         reason: snapshot.counts.get(reason, 0) - day.shown.get(reason, 0) for reason in {*snapshot.counts, *day.shown}
@@ -241,7 +242,7 @@ def _show_counts(day: _Day, snapshot: Snapshot) -> None:
     day.shown = dict(snapshot.counts)
 
 
-def _show_message(day: _Day, message: Message) -> None:
+def _show_message(day: _DemoClock, message: Message) -> None:
     day.messages += 1
     edge = click.style("  │ ", fg=day.colours.get(message.status), bold=True)
     first, *others = message.bodies[Format.TEXT].splitlines()  # the first line is the title
@@ -251,7 +252,7 @@ def _show_message(day: _Day, message: Message) -> None:
         click.echo(edge + line)
 
 
-def _wrapped(line: str, day: _Day) -> Sequence[str]:
+def _wrapped(line: str, day: _DemoClock) -> Sequence[str]:
     """Return the line in pieces that fit beside the edge on a terminal; in a pipe as it would be sent."""
     if not sys.stdout.isatty():
         return (line,)

@@ -38,10 +38,10 @@ def show_page(
     from alerter.errors import ListenError  # noqa: PLC0415 - the libraries cost more than `--help` may
     from alerter.health import Health  # noqa: PLC0415 - as above
     from alerter.web.context import SiteSources  # noqa: PLC0415 - as above
-    from alerter.web.pages import Pages  # noqa: PLC0415 - as above
-    from alerter.web.server import Port  # noqa: PLC0415 - as above
+    from alerter.web.pages import WebApp  # noqa: PLC0415 - as above
+    from alerter.web.server import HttpServer  # noqa: PLC0415 - as above
     from alerter.web.site import Site  # noqa: PLC0415 - as above
-    from alerter.web.sources import DatabaseCounts, Sources  # noqa: PLC0415 - as above
+    from alerter.web.sources import DatabaseCounts, MetricsInput  # noqa: PLC0415 - as above
 
     config = _config(alerting)
     health = Health(seconds)
@@ -61,18 +61,18 @@ def show_page(
             is_clock_fixed=True,
         )
     )
-    sources = Sources(
+    sources = MetricsInput(
         health=health,
-        complaints=lambda: (),
-        stored=lambda: DatabaseCounts(alerts={}, backlogs={}),
+        problems=lambda: (),
+        stored=lambda: DatabaseCounts(alerts={}, backlog_by_target={}),
         labels=dict,
         started_at=clock,
     )
     try:
-        port = Port("127.0.0.1", PORT)
+        port = HttpServer("127.0.0.1", PORT)
     except ListenError:
-        port = Port("127.0.0.1", 0)
-    port.serve(Pages(sources, hosts=lambda: ("localhost",), site=site.respond), has_forms=True)
+        port = HttpServer("127.0.0.1", 0)
+    port.serve(WebApp(sources, hosts=lambda: ("localhost",), site=site.respond), has_forms=True)
     click.echo(f"\nThe page of this day: http://127.0.0.1:{port.number}/  (Ctrl-C ends it)")
     try:
         (wait or Event().wait)()

@@ -12,12 +12,12 @@ import click
 
 from alerter.cli import completion
 from alerter.cli.options import config_option, load, output_options
-from alerter.cli.output import clean, counted, passing_line, print_json
-from alerter.cli.tenant_filter import label_option, tenants_of, wanted_text
+from alerter.cli.output import clean, count_text, print_json, transient_line
+from alerter.cli.tenant_filter import filter_text, label_option, select_tenants
 
 if TYPE_CHECKING:
     from alerter.config import Config
-    from alerter.core.rules import Selector
+    from alerter.core.selectors import Selector
     from alerter.doctor import Finding
 
 #: Of a group with more findings than this, what is well is only counted, and the rest is cut to this number.
@@ -47,7 +47,7 @@ def doctor(config_path: Path | None, *, as_json: bool, send: bool, tenant: str, 
     failed, 2 if the configuration is wrong.
     """
     from alerter import doctor as doctors  # noqa: PLC0415 - only what is called is loaded
-    from alerter.core.rules import Selector  # noqa: PLC0415
+    from alerter.core.selectors import Selector  # noqa: PLC0415
     from alerter.errors import ConfigError  # noqa: PLC0415
     from alerter.redaction import Redactor  # noqa: PLC0415
 
@@ -58,15 +58,15 @@ def doctor(config_path: Path | None, *, as_json: bool, send: bool, tenant: str, 
         from alerter.service.wiring import picture_problem  # noqa: PLC0415 - as above
 
         config = load(config_path, redactor=redactor, check_picture=picture_problem)
-        chosen = tenants_of(tenant, labels, config)
-        _refuse_nobody(config, chosen, wanted_text(tenant, labels))
+        chosen = select_tenants(tenant, labels, config)
+        _refuse_nobody(config, chosen, filter_text(tenant, labels))
     except ConfigError as error:
         errors = doctors.configuration_errors(error.problems)
-    with passing_line() as show:
+    with transient_line() as show:
         on_progress = partial(_show, show)
         found = doctors.diagnose(config, redactor=redactor, tenants=chosen, sends=send, on_progress=on_progress)
-    found = doctors.in_order([*errors, *found])
-    ending = doctors.ending_of(found)
+    found = doctors.sort_findings([*errors, *found])
+    ending = doctors.exit_code(found)
     if as_json:
         print_json({"ok": not ending, "findings": [_finding_json(each) for each in found]})
     else:
@@ -109,7 +109,7 @@ def _draw(found: Sequence["Finding"]) -> None:
     console = Console(highlight=False)
     for group, members in groupby(found, key=lambda each: each.group):
         console.print(Text(group, style="bold"))
-        listed, rest = summed_up([*members])
+        listed, rest = collapse_findings([*members])
         grid = Table.grid(padding=(0, 1))
         grid.add_column(min_width=7)
         grid.add_column(overflow="fold")
@@ -127,7 +127,7 @@ def _draw(found: Sequence["Finding"]) -> None:
     console.print(_total(found))
 
 
-def summed_up(members: Sequence["Finding"]) -> tuple[Sequence["Finding"], list[str]]:
+def collapse_findings(members: Sequence["Finding"]) -> tuple[Sequence["Finding"], list[str]]:
     """Return what of a group is listed, and what is said of the rest."""
     if len(members) <= MAX_SHOWN:
         return members, []
@@ -155,7 +155,7 @@ def _latency_text(findings: Sequence["Finding"]) -> str:
 def _total(found: Sequence["Finding"]) -> str:
     numbers = {outcome: sum(each.outcome == outcome for each in found) for outcome in OUTCOMES}
     return ", ".join(
-        counted(number, outcome) if outcome == "warning" else f"{number:,} {outcome}"
+        count_text(number, outcome) if outcome == "warning" else f"{number:,} {outcome}"
         for outcome, number in numbers.items()
         if number
     )

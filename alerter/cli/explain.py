@@ -11,12 +11,12 @@ import click
 
 from alerter import clock
 from alerter.cli import completion
-from alerter.cli.alerts import alert_of
-from alerter.cli.database_access import reading
-from alerter.cli.names import one_of
+from alerter.cli.alerts import alert_by_id
+from alerter.cli.database_access import read_store
+from alerter.cli.names import resolve_name
 from alerter.cli.options import config_option, load_without_secrets, output_options
 from alerter.cli.output import clean, print_json
-from alerter.cli.times import moment
+from alerter.cli.times import parse_time
 from alerter.core.rules import RuleName
 from alerter.core.series import HoldReason, Tenant
 from alerter.queries.explain_report import load_page
@@ -57,8 +57,8 @@ def explain(
     from alerter.service.alerting_config import build_alerting_config  # noqa: PLC0415 - the libraries cost more than `--help` may
 
     config, now = load_without_secrets(config_path), clock.now()
-    at = now if at_text is None else moment(at_text, config.service.timezone, option="--at", now=now)
-    with reading(config) as reader:
+    at = now if at_text is None else parse_time(at_text, config.service.timezone, option="--at", now=now)
+    with read_store(config) as reader:
         asked = _asked(reader, config, tenant, reason, rule)
         found = explained(
             reader, build_alerting_config(config), asked.tenant, asked.reason, rule=asked.rule, at=at, now=now
@@ -85,15 +85,15 @@ def _asked(reader: "Reader", config: "Config", tenant: str, reason: str | None, 
     Raises:
         click.UsageError: There is no such tenant, hold reason, alert or rule.
     """
-    named = None if rule is None else one_of("rule", rule, [each.name for each in config.rules])
+    named = None if rule is None else resolve_name("rule", rule, [each.name for each in config.rules])
     if reason is None:
-        key = alert_of(reader, tenant).key
+        key = alert_by_id(reader, tenant).key
         return _Question(tenant=key.tenant, reason=key.reason, rule=key.rule)
     known = list(dict.fromkeys([*config.tenants, *reader.polls.tenants()]))
-    chosen = Tenant(one_of("tenant", tenant, known))
+    chosen = Tenant(resolve_name("tenant", tenant, known))
     reasons = [each.reason for each in reader.history.reasons(chosen)]
     return _Question(
         tenant=chosen,
-        reason=HoldReason(one_of("hold reason", reason, reasons, of=f" of {chosen}")),
+        reason=HoldReason(resolve_name("hold reason", reason, reasons, of=f" of {chosen}")),
         rule=None if named is None else RuleName(named),
     )

@@ -13,13 +13,13 @@ import click
 
 from alerter import clock
 from alerter.cli import completion
-from alerter.cli.database_access import reading
-from alerter.cli.names import reasons_of
-from alerter.cli.options import Failed, config_option, load_without_secrets
-from alerter.cli.output import clean, counted, data_output, with_progress
-from alerter.cli.tenant_filter import label_option, tenants_of
-from alerter.cli.times import moment
-from alerter.core.rules import Selector
+from alerter.cli.database_access import read_store
+from alerter.cli.names import matching_reasons
+from alerter.cli.options import CommandFailed, config_option, load_without_secrets
+from alerter.cli.output import clean, count_text, data_output, with_progress
+from alerter.cli.tenant_filter import label_option, select_tenants
+from alerter.cli.times import parse_time
+from alerter.core.selectors import Selector
 from alerter.folders import as_owner, find_folder, open_file
 
 if TYPE_CHECKING:
@@ -72,25 +72,25 @@ def export(
     from alerter.import_export import (  # noqa: PLC0415 - as others
         FileFormat,
         write_partial_mark,
-        write_readings,
         write_records,
+        write_samples,
     )
 
     pitch = None if every is None else _pitch(every)
     config, now = load_without_secrets(config_path), clock.now()
     zone = config.service.timezone
-    begin = None if since is None else moment(since, zone, option="--since", now=now)
-    end = None if until is None else moment(until, zone, option="--until", now=now)
+    begin = None if since is None else parse_time(since, zone, option="--since", now=now)
+    end = None if until is None else parse_time(until, zone, option="--until", now=now)
     if begin is not None and end is not None and begin > end:
         raise click.BadParameter(f"expected a time before --until, found {since!r}", param_hint="--since")
     is_jsonl = form == "jsonl" if form else path is not None and path.suffix in _JSONL_ENDINGS
     chosen = FileFormat.JSONL if is_jsonl else FileFormat.CSV
-    with reading(config) as reader:
-        reasons = reasons_of((reason,), reader)
-        records = _records(reader, tenants_of(tenant, labels, config), reasons, begin, end)
+    with read_store(config) as reader:
+        reasons = matching_reasons((reason,), reader)
+        records = _records(reader, select_tenants(tenant, labels, config), reasons, begin, end)
         first = next(records, None)
         if first is None:
-            raise Failed("nothing matches --tenant, --label, --reason, --since and --until: nothing was written")
+            raise CommandFailed("nothing matches --tenant, --label, --reason, --since and --until: nothing was written")
         records = chain((first,), records)
         if path is not None:
             records = with_progress(records, lambda number: f"{number:,} records read", every=1000)
@@ -100,9 +100,9 @@ def export(
             if pitch is None:
                 number = write_records(records, stream, chosen)
             else:
-                number = write_readings(resample(records, every=pitch), stream, chosen, timezone=zone)
+                number = write_samples(resample(records, every=pitch), stream, chosen, timezone=zone)
     if path is not None:
-        click.echo(f"wrote {clean(str(path))}: {counted(number, 'record' if pitch is None else 'count')}", err=True)
+        click.echo(f"wrote {clean(str(path))}: {count_text(number, 'record' if pitch is None else 'count')}", err=True)
 
 
 def _records(
@@ -114,10 +114,10 @@ def _records(
 
 
 def _pitch(text: str) -> timedelta:
-    from alerter.config.types import at_least, duration  # noqa: PLC0415 - pydantic costs more than `--help` may
+    from alerter.config.types import at_least, parse_duration  # noqa: PLC0415 - pydantic costs more than `--help` may
 
     try:
-        return at_least(duration(text), MIN_PITCH)
+        return at_least(parse_duration(text), MIN_PITCH)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--every") from None
 
@@ -141,7 +141,7 @@ def _writing(path: Path | None) -> Iterator[TextIO]:
         with _replacing(path) as stream:
             yield stream
     except OSError as error:
-        raise Failed(f"{path} cannot be written: {error.strerror}") from None
+        raise CommandFailed(f"{path} cannot be written: {error.strerror}") from None
 
 
 def _is_made_by_another(path: Path) -> bool:

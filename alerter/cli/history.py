@@ -10,14 +10,14 @@ import click
 from alerter import clock
 from alerter.cli import completion
 from alerter.cli.colors import is_for_people, paint
-from alerter.cli.database_access import reading
+from alerter.cli.database_access import read_store
 from alerter.cli.names import pasted
-from alerter.cli.options import Failed, config_option, load_without_secrets, output_options
+from alerter.cli.options import CommandFailed, config_option, load_without_secrets, output_options
 from alerter.cli.output import clean, encodable, print_json, print_table, terminal_width, time_cell
 from alerter.cli.tables import Cell, Table, shorten
-from alerter.cli.tenant_filter import label_option, tenants_of, wanted_text
+from alerter.cli.tenant_filter import filter_text, label_option, select_tenants
 from alerter.core.rules import Per
-from alerter.humanize import ago
+from alerter.humanize import age_text
 from alerter.queries.history import history_json, known_changes
 
 if TYPE_CHECKING:
@@ -56,30 +56,30 @@ def history(
     On a terminal: a chart with limits and when alerts fired, and the last changes. In a pipe: one line per change;
     between two lines the count stayed the same. Exit code 1 if nothing matches.
     """
-    from alerter.config.types import duration  # noqa: PLC0415
-    from alerter.core.rules import selector_of  # noqa: PLC0415
+    from alerter.config.types import parse_duration  # noqa: PLC0415
+    from alerter.core.selectors import build_selector  # noqa: PLC0415
 
     try:
-        span = duration(since)
+        span = parse_duration(since)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--since") from None
     config, now = load_without_secrets(config_path), clock.now()
-    with reading(config) as reader:
+    with read_store(config) as reader:
         tenants = list(reader.polls.tenants())
-        chosen = list(filter(tenants_of(tenant, labels, config).matches, tenants))
+        chosen = list(filter(select_tenants(tenant, labels, config).matches, tenants))
         reasons = reader.history.reasons_by_tenant(chosen)
         known = [(name, each) for name in chosen for each in reasons.get(name, ())]
-        wanted = selector_of((reason,), {each for _, each in known})
+        wanted = build_selector((reason,), {each for _, each in known})
         pairs = [(name, each) for name, each in known if wanted.matches(each)]
         found = reader.history.samples_of_many(pairs, since=now - span, until=now)
     if not chosen:
-        raise Failed(_no_match("tenant", tenant, tenants, said=wanted_text(tenant, labels)))
+        raise CommandFailed(_no_match("tenant", tenant, tenants, said=filter_text(tenant, labels)))
     if not found:
-        raise Failed(_no_match("hold reason", reason, [name for _, name in known]))
+        raise CommandFailed(_no_match("hold reason", reason, [name for _, name in known]))
     if as_json:
         print_json([history_json(series, since=now - span) for series in found])
         return
-    with reading(config) as reader:
+    with read_store(config) as reader:
         bands = _bands(found, reader, since=now - span, now=now) if is_for_people() else {}
     for series in found:
         own = bands.get((series.tenant, series.reason), ())
@@ -132,7 +132,7 @@ def _print_chart(
     figure = _figure(series, bands, config, since=since, now=now)
     highest, newest = figure.highest, figure.newest
     known = "nothing is known" if highest is None or newest is None else (
-        f"{newest.count:,} held, highest {highest.count:,} {ago(highest.at, now=now)}"
+        f"{newest.count:,} held, highest {highest.count:,} {age_text(highest.at, now=now)}"
     )  # fmt: skip
     name = shorten(clean(f"{series.tenant}: {series.reason}"), terminal_width())
     click.echo(f"{encodable(paint(name, 'title'))}\n{known}")
@@ -154,7 +154,7 @@ def _bands(
     bands: dict[tuple[str, str], list[Band]] = {}
     for each in own:
         for span in firing_spans(each, firings.get(each.key, ()), since=since, now=now):
-            band = Band(start_at=span.since, end_at=span.until, label=each.key.rule, severity=each.key.severity)
+            band = Band(start_at=span.start_at, end_at=span.end_at, label=each.key.rule, severity=each.key.severity)
             bands.setdefault((each.key.tenant, each.key.reason), []).append(band)
     return bands
 

@@ -9,10 +9,10 @@ import click
 
 from alerter import clock
 from alerter.cli.options import USAGE, config_option, load_without_secrets, output_options
-from alerter.cli.output import clean, counted, print_json, problem_json, progress_line
+from alerter.cli.output import clean, count_text, print_json, problem_json, progress_line
 from alerter.core.conditions import duration_text
 from alerter.core.series import from_epoch_us
-from alerter.humanize import local, rough
+from alerter.humanize import local_time_text, short_duration_text
 
 if TYPE_CHECKING:
     from alerter.config import Config
@@ -74,14 +74,14 @@ def import_(
     """
     from alerter.config.types import checked_name  # noqa: PLC0415
     from alerter.errors import InputError  # noqa: PLC0415
-    from alerter.import_export import Layout, Values, read  # noqa: PLC0415 - as others
-    from alerter.jobs.import_history import take_in  # noqa: PLC0415
+    from alerter.import_export import FileOptions, ValueParser, read  # noqa: PLC0415 - as others
+    from alerter.jobs.import_history import import_history  # noqa: PLC0415
     from alerter.jobs.import_staging import ImportStaging  # noqa: PLC0415
     from alerter.service.wiring import open_store_for_import  # noqa: PLC0415
 
     distance = None if interval is None else _interval(interval)
     config, now = load_without_secrets(config_path), clock.now()
-    layout = Layout(
+    layout = FileOptions(
         tenant=None if tenant is None else _known_tenant(tenant, config),
         default_tenant=next(iter(config.tenants)) if len(config.tenants) == 1 else None,
         columns=columns,
@@ -91,11 +91,11 @@ def import_(
         with progress_line() as show:
             staging = ImportStaging(lambda rows: show(f"{rows:,} rows read"))
             for path in files:
-                staging.read(path, read(path, layout, Values(timezone=zone, check_tenant=checked_name, now=now)))
-            given = staging.settle(interval=distance)
+                staging.read(path, read(path, layout, ValueParser(timezone=zone, check_tenant=checked_name, now=now)))
+            given = staging.validate(interval=distance)
             show("comparing with what is stored")
             with open_store_for_import(config, is_dry=dry_run) as store:
-                done = take_in(
+                done = import_history(
                     given,
                     staging.entries,
                     store,
@@ -115,19 +115,19 @@ def import_(
 
 
 def _interval(text: str) -> timedelta:
-    from alerter.config.types import at_least, duration  # noqa: PLC0415 - pydantic costs more than `--help` may
+    from alerter.config.types import at_least, parse_duration  # noqa: PLC0415 - pydantic costs more than `--help` may
 
     try:
-        return at_least(duration(text), MIN_INTERVAL)
+        return at_least(parse_duration(text), MIN_INTERVAL)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--interval") from None
 
 
 def _timezone(name: str) -> tzinfo:
-    from alerter.config.types import timezone  # noqa: PLC0415
+    from alerter.config.types import parse_timezone  # noqa: PLC0415
 
     try:
-        return timezone(name)
+        return parse_timezone(name)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--timezone") from None
 
@@ -152,21 +152,23 @@ def _refuse(error: "InputError", *, as_json: bool) -> NoReturn:
     else:
         click.echo("\n".join(clean(str(problem)) for problem in error.problems), err=True)
         shown = f", of which the first {len(error.problems)} are shown" if error.count > len(error.problems) else ""
-        click.echo(f"{counted(error.count, 'error')}{shown}; nothing was imported", err=True)
+        click.echo(f"{count_text(error.count, 'error')}{shown}; nothing was imported", err=True)
     raise click.exceptions.Exit(USAGE)
 
 
 def _tenant_text(each: "TenantImport", zone: tzinfo) -> str:
-    failed = f"; {counted(each.failed_polls, 'new failed poll')}" if each.failed_polls else ""
+    failed = f"; {count_text(each.failed_polls, 'new failed poll')}" if each.failed_polls else ""
     if not each.coverage:
         return f"{each.tenant}: no successful poll{failed}"
-    since, until = (local(from_epoch_us(at), zone) for at in (each.coverage[0].since, each.coverage[-1].until))
+    since, until = (
+        local_time_text(from_epoch_us(at), zone) for at in (each.coverage[0].since, each.coverage[-1].until)
+    )
     every = f", polled every {duration_text(each.interval)}" if each.interval else ""
     polls, new = (sum(run.polls for run in runs) for runs in (each.coverage, each.added))
-    longest = max((gap.until - gap.since for gap in each.gaps), default=timedelta(0))
-    gaps = f"{counted(len(each.gaps), 'gap')}, the longest {rough(longest)}" if each.gaps else "no gap"
+    longest = max((gap.end_at - gap.start_at for gap in each.gaps), default=timedelta(0))
+    gaps = f"{count_text(len(each.gaps), 'gap')}, the longest {short_duration_text(longest)}" if each.gaps else "no gap"
     return (
-        f"{each.tenant}: {counted(each.reasons, 'hold reason')}{every}\n"
+        f"{each.tenant}: {count_text(each.reasons, 'hold reason')}{every}\n"
         f"    from {since} until {until}\n"
         f"    {polls:,} polls, {new:,} of them new; {gaps}{failed}"
     )
@@ -209,7 +211,7 @@ def _imported_json(done: "ImportResult", *, is_dry: bool) -> Mapping[str, object
                 "new_polls": sum(run.polls for run in each.added),
                 "new_failed_polls": each.failed_polls,
                 "changes": each.changes,
-                "gaps": [{"since": gap.since, "until": gap.until} for gap in each.gaps],
+                "gaps": [{"since": gap.start_at, "until": gap.end_at} for gap in each.gaps],
             }
             for each in done.tenants
         ],

@@ -8,7 +8,7 @@ import click
 
 from alerter.cli.options import config_option_with
 from alerter.cli.output import clean
-from alerter.cli.package_data import EXAMPLE, shipped
+from alerter.cli.package_data import EXAMPLE, read_package_file
 from alerter.cli.simulate import DEFAULT_PORT, PORT_VARIABLE
 
 DEFAULT_PATH = Path("rules.toml")
@@ -74,14 +74,14 @@ def init(config_path: Path | None, *, is_simulated: bool, port: int) -> None:
 
     It goes to PATH, else to ./rules.toml. Exit code 2 if the file is there already or cannot be written.
     """
-    from alerter.config.paths import unit_of  # noqa: PLC0415 - pydantic costs more than `--help` may
+    from alerter.config.paths import unit_for  # noqa: PLC0415 - pydantic costs more than `--help` may
 
     path = config_path or DEFAULT_PATH
     try:
         # Opened once: in another's folder it could be a link by the time it is opened again.
         with path.open("x", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), SERVICE_FILE_MODE if unit_of(path) else FILE_MODE)
-            file.write(_simulated(port) if is_simulated else shipped(EXAMPLE))
+            os.fchmod(file.fileno(), SERVICE_FILE_MODE if unit_for(path) else FILE_MODE)
+            file.write(_simulated(port) if is_simulated else read_package_file(EXAMPLE))
     except FileExistsError:
         raise click.UsageError(f"{path} exists already, and is left as it is; --config PATH names another") from None
     except OSError as error:

@@ -12,8 +12,8 @@ import click
 
 from alerter.cli.completion import script
 from alerter.cli.man_page import page
-from alerter.cli.options import Failed
-from alerter.cli.package_data import EXAMPLE, shipped
+from alerter.cli.options import CommandFailed
+from alerter.cli.package_data import EXAMPLE, read_package_file
 from alerter.processes import find_program, run
 
 UNITS = ("alerter.service", "alerter@.service")
@@ -57,7 +57,7 @@ class InstallFolder:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Document:
+class InstallFile:
     """A file that must be there: one of ours is replaced by an upgrade, another that is there is left as it is."""
 
     path: Path
@@ -130,13 +130,13 @@ def install(instances: tuple[str, ...], root: Path) -> None:
     prefix, root = Path(sys.prefix), root.absolute()
     is_here = root == Path("/")
     if is_here and (reason := describe_body(os.geteuid(), prefix, Path(sys.base_prefix))):
-        raise Failed(reason)
+        raise CommandFailed(reason)
     if is_here and (closed := closed_to_others(prefix)):
-        raise Failed(f"the service could not read {closed}: chmod -R go+rX {prefix}, and umask 022 before pip")
+        raise CommandFailed(f"the service could not read {closed}: chmod -R go+rX {prefix}, and umask 022 before pip")
     try:
         done = list(filter(None, (step.make() for step in _steps(root, prefix / "bin/alerter", instances))))
     except OSError as error:
-        raise Failed(f"{error.filename}: {error.strerror}") from None
+        raise CommandFailed(f"{error.filename}: {error.strerror}") from None
     click.echo("\n".join(done) or "everything was there")
     if is_here:
         _make_known(prefix)
@@ -187,13 +187,15 @@ def describe_body(user: int, *places: Path) -> str:
     )
 
 
-def _steps(root: Path, command: Path, instances: tuple[str, ...]) -> Iterator[InstallFolder | Document | InstallLink]:
+def _steps(
+    root: Path, command: Path, instances: tuple[str, ...]
+) -> Iterator[InstallFolder | InstallFile | InstallLink]:
     for unit in UNITS:
-        text = shipped("deploy", unit).replace(SHIPPED_COMMAND, str(command))
-        yield Document(path=root / UNIT_FOLDER / unit, text=text, is_ours=True)
-    yield Document(path=root / MANUAL, text=page(), is_ours=True)
+        text = read_package_file("deploy", unit).replace(SHIPPED_COMMAND, str(command))
+        yield InstallFile(path=root / UNIT_FOLDER / unit, text=text, is_ours=True)
+    yield InstallFile(path=root / MANUAL, text=page(), is_ours=True)
     for shell, path in COMPLETIONS.items():
-        yield Document(path=root / path, text=script(shell), is_ours=True)
+        yield InstallFile(path=root / path, text=script(shell), is_ours=True)
     folder = root / CONFIG_FOLDER
     yield InstallFolder(path=folder, mode=0o755)
     yield from _configuration(folder / "rules.toml", root)
@@ -202,18 +204,18 @@ def _steps(root: Path, command: Path, instances: tuple[str, ...]) -> Iterator[In
     yield InstallLink(path=root / COMMAND, target=command)
 
 
-def _configuration(path: Path, root: Path) -> Iterator[InstallFolder | Document]:
-    from alerter.config.paths import data_folder, folders_of  # noqa: PLC0415 - pydantic costs more than `--help` may
+def _configuration(path: Path, root: Path) -> Iterator[InstallFolder | InstallFile]:
+    from alerter.config.paths import credential_folders, data_folder  # noqa: PLC0415 - pydantic costs more than `--help` may
 
-    yield Document(path=path, text=shipped(EXAMPLE), is_ours=False)
+    yield InstallFile(path=path, text=read_package_file(EXAMPLE), is_ours=False)
     # What root's commands store before the first start is the service's: systemd then takes the folder over.
-    for folder in (*folders_of(path), data_folder(path, root=root)):
+    for folder in (*credential_folders(path), data_folder(path, root=root)):
         if folder is not None:
             yield InstallFolder(path=folder, mode=0o700)
 
 
 def _what_next(folder: Path, instance: str) -> str:
-    from alerter.config.paths import folders_of  # noqa: PLC0415 - as above
+    from alerter.config.paths import credential_folders  # noqa: PLC0415 - as above
 
     path, unit = (
         (folder / f"{instance}.toml", f"alerter@{instance}") if instance else (folder / "rules.toml", "alerter")
@@ -222,6 +224,6 @@ def _what_next(folder: Path, instance: str) -> str:
 next, for {unit}.service:
   1. write into {path} whom to watch and whom to alert; everybody may read it, so no secrets
   2. put each secret ${{NAME}} into a file of its name: paste it and press Ctrl-D after
-     install -m 600 /dev/stdin {folders_of(path)[0]}/NAME
+     install -m 600 /dev/stdin {credential_folders(path)[0]}/NAME
   3. alerter check-config --config {path}
   4. systemctl enable --now {unit}"""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from alerter.cli.tables import Cell, Column, Cut, Table
 from alerter.core.sharding import configs_match
-from alerter.humanize import ago
+from alerter.humanize import age_text
 
 if TYPE_CHECKING:
     from alerter.core.sharding import Instance
@@ -33,7 +33,7 @@ def instances_table(instances: Sequence["Instance"], *, now: datetime) -> Table:
         rows=[
             (
                 each.name,
-                ago(each.since, now=now),
+                age_text(each.since, now=now),
                 f"{each.tenants:,}",
                 each.version,
                 Cell(_state(each, alive, now=now), style="good" if each.is_alive else "bad"),
@@ -63,7 +63,7 @@ def instances_json(instances: Sequence["Instance"]) -> list[Mapping[str, object]
 
 def _state(instance: "Instance", alive: Sequence["Instance"], *, now: datetime) -> str:
     if not instance.is_alive:
-        return f"gone {ago(instance.until, now=now)}: others poll its tenants"
+        return f"gone {age_text(instance.until, now=now)}: others poll its tenants"
     parts = ["leads"] if instance.is_leader else []
     if not configs_match(alive):
         parts.append(f"configuration {instance.configuration[:8]}: they DIFFER")

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from alerter.cli.output import counted
+from alerter.cli.output import count_text
 from alerter.cli.tables import Cell, Column, Table
-from alerter.core.conditions import Subject
-from alerter.humanize import first_of, local, rough
+from alerter.core.conditions import InputKind
+from alerter.humanize import first_and_more_text, local_time_text, short_duration_text
 from alerter.queries.learning import Learning, _end
 from alerter.queries.tenants import PollingState, TenantStatus
 
@@ -47,19 +47,19 @@ def no_alerts_text(config: "Config", accounts: Sequence[TenantStatus], *, now: d
 
 
 def _unseen(accounts: Sequence[TenantStatus]) -> list[str]:
-    unseen = [account for account in accounts if account.polling_state is not PollingState.GOOD]
+    unseen = [account for account in accounts if account.polling_state is not PollingState.OK]
     if not accounts:
         return ["there is no tenant"]
     if len(unseen) <= MAX_NAMED:
         return [f"{account.name} {_why(account)}" for account in unseen]
-    return [f"{counted(len(unseen), 'tenant')} ({first_of([each.name for each in unseen])})"]
+    return [f"{count_text(len(unseen), 'tenant')} ({first_and_more_text([each.name for each in unseen])})"]
 
 
 def _why(account: TenantStatus) -> str:
     match account.polling_state:
-        case PollingState.UNKNOWN:
+        case PollingState.NEVER_POLLED:
             return "was never polled"
-        case PollingState.UNPOLLED:
+        case PollingState.STALE:
             return "is not polled any more"
         case _:
             failure = account.polling.failure
@@ -68,13 +68,13 @@ def _why(account: TenantStatus) -> str:
 
 def _unwatched(config: "Config", accounts: Sequence[TenantStatus], *, now: datetime) -> list[str]:
     """Return the tenants whose counts no rule can evaluate yet, or at all."""
-    counting = [rule for rule in config.rules if rule.subject is not Subject.POLLING]
-    seen = [account for account in accounts if account.polling_state is PollingState.GOOD]
+    counting = [rule for rule in config.rules if rule.input_kind is not InputKind.POLLING]
+    seen = [account for account in accounts if account.polling_state is PollingState.OK]
     without = [each for each in seen if not any(rule.tenants.matches(each.name) for rule in counting)]
     waiting = [account for account in seen if account not in without and not _is_evaluated(counting, account, now=now)]
-    said = [f"no rule looks at {first_of([each.name for each in without])}"] if without else []
+    said = [f"no rule looks at {first_and_more_text([each.name for each in without])}"] if without else []
     if waiting:
-        said.append(f"every rule for {first_of([each.name for each in waiting])} is still learning")
+        said.append(f"every rule for {first_and_more_text([each.name for each in waiting])} is still learning")
     return said
 
 
@@ -86,6 +86,9 @@ def _is_evaluated(rules: Sequence["Rule"], account: TenantStatus, *, now: dateti
 def until_cell(learning: Learning, config: "Config", *, now: datetime) -> Cell:
     """Return until when, with its date in a pipe."""
     if learning.until is None:
-        return Cell(f"{rough(learning.rule.learns_for)} after the first poll")
-    left, zone = rough(learning.until - now), config.service.timezone
-    return Cell(f"{local(learning.until, zone)} (in {left})", f"{learning.until.astimezone(zone):%a %d %b} (in {left})")
+        return Cell(f"{short_duration_text(learning.rule.learns_for)} after the first poll")
+    left, zone = short_duration_text(learning.until - now), config.service.timezone
+    return Cell(
+        f"{local_time_text(learning.until, zone)} (in {left})",
+        f"{learning.until.astimezone(zone):%a %d %b} (in {left})",
+    )

@@ -8,8 +8,8 @@ from alerter.cli.tables import Cell, Column, Cut, Table
 from alerter.core.mutes import (
     MuteKind,
 )
-from alerter.humanize import rough
-from alerter.queries.mutes import MAX_SHOWN, ActiveMutes, breaking_text, end_text, matcher_text, silence_json
+from alerter.humanize import short_duration_text
+from alerter.queries.mutes import MAX_SHOWN, ActiveMutes, ack_end_text, end_text, matcher_text, silence_json
 
 if TYPE_CHECKING:
     from alerter.core.alerts import Alert
@@ -23,7 +23,7 @@ def mutes_table(active_mutes: ActiveMutes, alerts: Sequence["Alert"]) -> Table:
             MuteKind.SILENCE,
             f"{each.id} by {each.author}",
             matcher_text(each.matcher),
-            end_cell(each.until, zone, now=now),
+            end_cell(each.ends_at, zone, now=now),
             each.comment,
         )
         for each in active_mutes.silences()
@@ -33,14 +33,14 @@ def mutes_table(active_mutes: ActiveMutes, alerts: Sequence["Alert"]) -> Table:
             MuteKind.ACKNOWLEDGEMENT,
             f"by {each.author}",
             f"alert {alert.key.id}",
-            Cell(breaking_text(each), "it resolves or worsens"),
+            Cell(ack_end_text(each), "it resolves or worsens"),
             each.comment,
         )
-        for alert, each in active_mutes.acknowledged(alerts)
+        for alert, each in active_mutes.acknowledgements(alerts)
     ]
     windows: list[tuple[Cell | str, ...]] = [
         (MuteKind.WINDOW, window.name, users, end_cell(end, zone, now=now), "")
-        for window, end, users in active_mutes.windows()
+        for window, end, users in active_mutes.mute_windows()
     ]  # fmt: skip
     rows = [*silences, *acknowledgements, *windows]
     if muted := sorted(active_mutes.mutes.muted_tenants):
@@ -56,12 +56,12 @@ def mutes_json(active_mutes: ActiveMutes, alerts: Sequence["Alert"]) -> Mapping[
         "silences": [silence_json(each, now=active_mutes.now) for each in active_mutes.silences()],
         "acknowledgements": [
             {"alert": alert.key.id, "severity": each.severity, "value": each.value, "author": each.author,
-             "comment": each.comment, "at": each.at}
-            for alert, each in active_mutes.acknowledged(alerts)
+             "comment": each.comment, "at": each.acknowledged_at}
+            for alert, each in active_mutes.acknowledgements(alerts)
         ],
         "mute_windows": [
             {"mute_window": window.name, "until": end, "used_by": users}
-            for window, end, users in active_mutes.windows()
+            for window, end, users in active_mutes.mute_windows()
         ],
         "muted_tenants": sorted(active_mutes.mutes.muted_tenants),
     }  # fmt: skip
@@ -69,4 +69,4 @@ def mutes_json(active_mutes: ActiveMutes, alerts: Sequence["Alert"]) -> Mapping[
 
 def end_cell(until: datetime, timezone: tzinfo, *, now: datetime) -> Cell:
     """Return the same as a cell: for people, how far off it is."""
-    return Cell(end_text(until, timezone, now=now), f"in {rough(until - now)}")
+    return Cell(end_text(until, timezone, now=now), f"in {short_duration_text(until - now)}")

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter import clock
-from alerter.cli.database_access import opened
+from alerter.cli.database_access import open_store
 from alerter.cli.options import load_without_secrets
-from alerter.cli.output import counted
+from alerter.cli.output import count_text
 from alerter.cli.plugins import PluginFigure, State, Trouble, report, unknown
 from alerter.core.alerts import no_data_since
 from alerter.core.rules import NO_DATA_AFTER, NO_DATA_MISSED_POLLS, Severity
-from alerter.humanize import local, rough
+from alerter.humanize import local_time_text, short_duration_text
 from alerter.queries.mutes import load_active_mutes
 from alerter.queries.notifications import is_recent
 
@@ -55,15 +55,15 @@ def _lines(config_path: Path | None) -> tuple[list[str], State]:
 
     try:
         polling_state = look(load_without_secrets(config_path), now=clock.now())
-        return report(troubles_of(polling_state), _overview(polling_state), figures_of(polling_state))
+        return report(find_problems(polling_state), _overview(polling_state), perf_data(polling_state))
     except click.ClickException as error:
         return unknown(error.format_message())
     except AlerterError as error:
         return unknown(str(error))
     except Exception as error:  # noqa: BLE001 - a traceback would be printed, and its 1 would mean a warning
-        from alerter.logs import redacted  # noqa: PLC0415 - as above
+        from alerter.logs import redact  # noqa: PLC0415 - as above
 
-        return unknown(redacted(f"a bug in alerter: {type(error).__name__}: {error}"))
+        return unknown(redact(f"a bug in alerter: {type(error).__name__}: {error}"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +131,7 @@ def look(config: "Config", *, now: datetime) -> PluginInput:
         StoreError: It cannot be read.
     """
     intervals = {name: each.poll_interval for name, each in config.tenants.items()}
-    with opened(config) as store, store.read() as reader:
+    with open_store(config) as store, store.read() as reader:
         unwritable = _unwritable(store)
         pollings, held = reader.polls.status_by_tenant(), reader.history.held_by_tenant()
         firing, muted_count = _firing(reader, config, now=now)
@@ -174,12 +174,12 @@ def _firing(reader: "Reader", config: "Config", *, now: datetime) -> tuple[list[
     stored = reader.alerts.load()
     active_mutes = load_active_mutes(reader, config, stored, now=now)
     mildest_first = sorted((alert for alert in stored if alert.is_firing), key=lambda alert: alert.key.severity.rank)
-    highest = {alert.key.topic: alert for alert in mildest_first}.values()
-    notified = [alert for alert in highest if active_mutes.mute_of(alert) is None]
+    highest = {alert.key.subject: alert for alert in mildest_first}.values()
+    notified = [alert for alert in highest if active_mutes.mute_for(alert) is None]
     return sorted(notified, key=lambda alert: -alert.key.severity.rank), len(highest) - len(notified)
 
 
-def troubles_of(polling_state: PluginInput) -> Iterator[Trouble]:
+def find_problems(polling_state: PluginInput) -> Iterator[Trouble]:
     """Yield everything that is wrong, and what may become so."""
     if unpolled := polling_state.unpolled():
         texts = [f"{tenant}: {_age_text(polling_state.since_poll(tenant))}" for tenant in unpolled]
@@ -190,7 +190,7 @@ def troubles_of(polling_state: PluginInput) -> Iterator[Trouble]:
     if failures := polling_state.failures():
         # Whether that is wrong yet, the rules say: a single poll that fails is nothing.
         texts = [f"{tenant}: {why}" for tenant, why in failures]
-        yield Trouble(state=State.OK, text=f"the last poll of {counted(len(texts), 'tenant')} failed", details=texts)
+        yield Trouble(state=State.OK, text=f"the last poll of {count_text(len(texts), 'tenant')} failed", details=texts)
     for severity, state in STATE_BY_SEVERITY.items():
         if texts := [
             _alert_text(alert, polling_state) for alert in polling_state.firing if alert.key.severity is severity
@@ -198,11 +198,11 @@ def troubles_of(polling_state: PluginInput) -> Iterator[Trouble]:
             yield Trouble(state=state, text=_one_of(texts, f"{severity} alerts"), details=texts)
     for state, records, what in (
         (State.CRITICAL, polling_state.given_up(), "could not be delivered"),
-        (State.WARNING, polling_state.slow(), f"not delivered for more than {rough(SLOW)}"),
+        (State.WARNING, polling_state.slow(), f"not delivered for more than {short_duration_text(SLOW)}"),
     ):
         if records:
             texts = [f"{record.delivery.target}: {record.delivery.last_error}" for record in records]
-            yield Trouble(state=state, text=f"{counted(len(texts), 'message')} {what}", details=texts)
+            yield Trouble(state=state, text=f"{count_text(len(texts), 'message')} {what}", details=texts)
 
 
 def _one_of(texts: Sequence[str], what: str) -> str:
@@ -210,7 +210,7 @@ def _one_of(texts: Sequence[str], what: str) -> str:
 
 
 def _age_text(age: timedelta | None) -> str:
-    return "never polled" if age is None else f"not polled for {rough(age)}"
+    return "never polled" if age is None else f"not polled for {short_duration_text(age)}"
 
 
 def _alert_text(alert: "Alert", polling_state: PluginInput) -> str:
@@ -219,17 +219,17 @@ def _alert_text(alert: "Alert", polling_state: PluginInput) -> str:
         return f"{key.severity}: {key.tenant} cannot be polled ({key.rule}, alert {key.id})"
     held = "unknown" if alert.value is None else f"{alert.value:,}"
     since = polling_state.no_data_since.get(key)
-    no_data = "" if since is None else f", no data since {local(since, polling_state.timezone)}"
+    no_data = "" if since is None else f", no data since {local_time_text(since, polling_state.timezone)}"
     return f"{key.severity}: {held} held for {key.reason!r} of {key.tenant}{no_data} ({key.rule}, alert {key.id})"
 
 
 def _overview(polling_state: PluginInput) -> str:
     held = f"{sum(polling_state.held.values()):,} held" if polling_state.held else "nobody knows what is held"
-    muted = f", {counted(polling_state.muted_count, 'alert')} muted" if polling_state.muted_count else ""
-    return f"{held}, {counted(len(polling_state.pollings), 'tenant')}{muted}"
+    muted = f", {count_text(polling_state.muted_count, 'alert')} muted" if polling_state.muted_count else ""
+    return f"{held}, {count_text(len(polling_state.pollings), 'tenant')}{muted}"
 
 
-def figures_of(polling_state: PluginInput) -> Iterator[PluginFigure]:
+def perf_data(polling_state: PluginInput) -> Iterator[PluginFigure]:
     """Yield the figures, always the same ones in the same order: graphs are kept of them."""
     yield PluginFigure(label="held", value=sum(polling_state.held.values()) if polling_state.held else None)
     yield PluginFigure(label="tenants", value=len(polling_state.pollings))

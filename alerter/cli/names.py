@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter.cli.output import clean
-from alerter.core.rules import Selector, idle_globs, pasteable_glob, selector_of
+from alerter.core.selectors import Selector, build_selector, idle_globs, pasteable_glob
 from alerter.core.series import ALL_REASONS
 
 if TYPE_CHECKING:
     from alerter.storage import Reader
 
 
-def one_of(kind: str, wanted: str, known: Sequence[str], *, of: str = "") -> str:
+def resolve_name(kind: str, wanted: str, known: Sequence[str], *, of: str = "") -> str:
     """Return the name that is meant: exactly, in another case, or by a glob that matches it alone.
 
     Args:
@@ -27,7 +27,9 @@ def one_of(kind: str, wanted: str, known: Sequence[str], *, of: str = "") -> str
         click.UsageError: None is meant, or several are.
     """
     names = list(dict.fromkeys(known))
-    matches = [name for name in names if name == wanted] or list(filter(selector_of((wanted,), names).matches, names))
+    matches = [name for name in names if name == wanted] or list(
+        filter(build_selector((wanted,), names).matches, names)
+    )
     if len(matches) == 1:
         return matches[0]
     if matches:
@@ -38,10 +40,10 @@ def one_of(kind: str, wanted: str, known: Sequence[str], *, of: str = "") -> str
     raise click.UsageError(f"no {kind}{of} is called {wanted!r}{hint}")
 
 
-def reasons_of(globs: Sequence[str], reader: "Reader") -> Selector:
+def matching_reasons(globs: Sequence[str], reader: "Reader") -> Selector:
     """Return which hold reasons `--reason` means; what matches none that was ever seen is said."""
     seen = reader.history.reason_names()
-    selector = selector_of(globs, seen)
+    selector = build_selector(globs, seen)
     # A sum over hold reasons has a name of its own.
     for glob in idle_globs(selector.globs, [*seen, ALL_REASONS]):
         close = get_close_matches(glob.strip("*!"), seen, n=3, cutoff=0.4) or seen[:3]

@@ -8,10 +8,10 @@ import click
 
 from alerter import clock
 from alerter.cli import completion
-from alerter.cli.database_access import leaves_to_subcommand, reading, writing
+from alerter.cli.database_access import has_subcommand, read_store, write_store
 from alerter.cli.options import (
-    FOUND,
-    Failed,
+    EXIT_FOUND,
+    CommandFailed,
     command_actor,
     config_option,
     load_without_secrets,
@@ -20,9 +20,9 @@ from alerter.cli.options import (
 )
 from alerter.cli.output import print_json, print_table, time_cell
 from alerter.cli.tables import Cell, Column, Cut, Table
-from alerter.core.outbox import MAX_ATTEMPTS, Delivery, due
+from alerter.core.outbox import MAX_ATTEMPTS, Delivery, due_deliveries
 from alerter.errors import ActionRefused
-from alerter.humanize import ago, rough
+from alerter.humanize import age_text, short_duration_text
 from alerter.queries.notifications import delivery_json, delivery_state, is_recent, may_have_target
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ def delivery_row(record: "DeliveryRecord", timezone: tzinfo, *, now: datetime) -
 def _state_text(delivery: Delivery, *, now: datetime) -> str:
     if delivery.is_waiting:
         wait = delivery.next_attempt_at - now
-        return "due" if wait <= timedelta(0) else f"next in {rough(wait)}"
-    return f"{delivery_state(delivery)} {ago(delivery.sent_at or delivery.dead_at, now=now)}"
+        return "due" if wait <= timedelta(0) else f"next in {short_duration_text(wait)}"
+    return f"{delivery_state(delivery)} {age_text(delivery.sent_at or delivery.dead_at, now=now)}"
 
 
 @click.group(invoke_without_command=True)
@@ -71,10 +71,10 @@ def notifications(context: click.Context, config_path: Path | None, *, as_json: 
 
     Exit code 1 if one of those listed was given up within the last day.
     """
-    if leaves_to_subcommand(context):
+    if has_subcommand(context):
         return
     config, now = load_without_secrets(config_path), clock.now()
-    with reading(config) as reader:
+    with read_store(config) as reader:
         records = reader.outbox.deliveries(only_failed=failed, limit=limit)
     if as_json:
         print_json([delivery_json(record) for record in records])
@@ -87,7 +87,7 @@ def notifications(context: click.Context, config_path: Path | None, *, as_json: 
             )
         )
     if any(record.delivery.dead_at is not None and is_recent(record, now=now) for record in records):
-        raise click.exceptions.Exit(FOUND)
+        raise click.exceptions.Exit(EXIT_FOUND)
 
 
 @notifications.command()
@@ -103,7 +103,7 @@ def retry(number: int, config_path: Path | None, *, author: str) -> None:
     from alerter.jobs.silence import retry as retry_job  # noqa: PLC0415 - the libraries cost more than `--help` may
 
     config, now = load_without_secrets(config_path), clock.now()
-    with writing(config) as transaction:
+    with write_store(config) as transaction:
         record = transaction.outbox.delivery(number)
         if record is None:
             raise click.UsageError(f"no delivery {number}; `alerter notifications` lists them")
@@ -117,7 +117,7 @@ def retry(number: int, config_path: Path | None, *, author: str) -> None:
                 now=now,
             )
         except ActionRefused as error:
-            raise Failed(str(error)) from error
+            raise CommandFailed(str(error)) from error
         waiting = transaction.outbox.waiting()
     click.echo(_promise(delivery, waiting, now=now))
 
@@ -125,7 +125,7 @@ def retry(number: int, config_path: Path | None, *, author: str) -> None:
 def _promise(delivery: Delivery, waiting: list[Delivery], *, now: datetime) -> str:
     """Return when a delivery that was made due is sent: the order is kept per target."""
     first = next((each for each in waiting if each.target_id == delivery.target_id), delivery)
-    if all(each.id != delivery.id for each in due(waiting, now=now)):
+    if all(each.id != delivery.id for each in due_deliveries(waiting, now=now)):
         return f"delivery {delivery.id} follows delivery {first.id}, which waits for the same target: {delivery.target}"
     last = ", for the last time" if delivery.attempts + 1 >= MAX_ATTEMPTS else ""
     return f"delivery {delivery.id} is due now: attempt {delivery.attempts + 1} at {delivery.target}{last}"

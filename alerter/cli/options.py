@@ -20,7 +20,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 #: As logging has it; importing that takes longer than `--help` may.
 ERROR = 40
 #: The exit code of a command that found something firing or failed.
-FOUND = 1
+EXIT_FOUND = 1
 #: The exit code for the user's input.
 USAGE = 2
 
@@ -76,18 +76,18 @@ def load(
     """
     from alerter import logs  # noqa: PLC0415 - the libraries cost more than `--help` may
     from alerter.config import find_config, load_config  # noqa: PLC0415 - as above
-    from alerter.config.environments import take_over  # noqa: PLC0415 - as above
+    from alerter.config.environments import apply_service_environment  # noqa: PLC0415 - as above
     from alerter.core_dumps import disable_core_dumps  # noqa: PLC0415 - as above
     from alerter.redaction import Redactor  # noqa: PLC0415 - as above
-    from alerter.systemd_units import variables_of  # noqa: PLC0415 - as above
+    from alerter.systemd_units import unit_variables  # noqa: PLC0415 - as above
 
     disable_core_dumps()
     redactor = Redactor() if redactor is None else redactor
-    logs.set_up(redactor, log_format=logs.LogFormat(log_format), level=level)
+    logs.configure_logging(redactor, log_format=logs.LogFormat(log_format), level=level)
     found = find_config(path, say=_leave_unsaid if only_own else _say)
     if not only_own:
         # A command that neither polls nor sends goes to no host, and need not wait for systemd's answer.
-        take_over(found, of_unit=_nobody_knows if may_lack_secrets else variables_of, say=_say)
+        apply_service_environment(found, of_unit=_nobody_knows if may_lack_secrets else unit_variables, say=_say)
     return load_config(
         found,
         redactor=redactor,
@@ -120,10 +120,10 @@ def load_without_secrets(path: Path | None) -> "Config":
     return load(path, may_lack_secrets=True)
 
 
-class Failed(click.ClickException):
+class CommandFailed(click.ClickException):
     """A command could not do what it was asked, though nothing was wrong with the question."""
 
-    exit_code = FOUND
+    exit_code = EXIT_FOUND
 
 
 #: How long a comment and the name of an author may be: they stand in messages and tables. In characters.

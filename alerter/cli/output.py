@@ -17,10 +17,10 @@ from alerter.cli.colors import is_for_people, paint
 from alerter.cli.tables import ELLIPSIS, MIN_WIDTH, Cell, Table, as_cell, draw
 from alerter.core.charts.figure import build_figure
 from alerter.core.charts.sparkline import BARS, GAP, PLAIN_BARS, PLAIN_GAP, WIDTH, bar_heights, draw_bars
-from alerter.core.rules import shown
+from alerter.core.selectors import shown
 from alerter.core.series import Series
-from alerter.humanize import ago, escaped, escaped_json, local, to_json_value
-from alerter.humanize import counted as counted  # noqa: PLC0414 - what prints is found here
+from alerter.humanize import age_text, escaped, escaped_json, local_time_text, to_json_value
+from alerter.humanize import count_text as count_text  # noqa: PLC0414 - what prints is found here
 
 if TYPE_CHECKING:
     from alerter.errors import Problem
@@ -70,7 +70,7 @@ def can_encode(text: str) -> bool:
 
 def time_cell(at: datetime | None, timezone: tzinfo, *, now: datetime, unknown: str = "") -> Cell:
     """Return an instant as a cell: how long ago for people, with its date in a pipe."""
-    return Cell(unknown) if at is None else Cell(local(at, timezone), ago(at, now=now))
+    return Cell(unknown) if at is None else Cell(local_time_text(at, timezone), age_text(at, now=now))
 
 
 def print_json(value: object) -> None:
@@ -90,11 +90,11 @@ def problem_text(problem: "Problem") -> str:
 def error_json(error: "str | Problem") -> Mapping[str, object]:
     """Return what a command failed of for a program: the same keys, whether it is about a file or not."""
     from alerter.errors import Problem  # noqa: PLC0415 - `--help` should not wait for it
-    from alerter.logs import redacted  # noqa: PLC0415 - as above
+    from alerter.logs import redact  # noqa: PLC0415 - as above
 
     if isinstance(error, Problem):
         return problem_json(error)
-    return {"file": None, "line": None, "column": None, "key": None, "text": redacted(error), "source": None}
+    return {"file": None, "line": None, "column": None, "key": None, "text": redact(error), "source": None}
 
 
 def problem_json(problem: "Problem") -> Mapping[str, object]:
@@ -129,7 +129,7 @@ class _Terminal(TextIOWrapper):
 
 
 @contextmanager
-def passing_line() -> Iterator[Callable[[str], None]]:
+def transient_line() -> Iterator[Callable[[str], None]]:
     """Yield a function that shows how far a command is, each text in place of the one before; at the end it is gone.
 
     Only on a terminal, and on standard error, so that no output holds it.
@@ -155,7 +155,7 @@ def passing_line() -> Iterator[Callable[[str], None]]:
 def progress_line() -> Iterator[Callable[[str], None]]:
     """Yield a function that shows how far a long run is, in words, from the second second on."""
     begun = clock.now()
-    with passing_line() as show:
+    with transient_line() as show:
 
         def line(text: str) -> None:
             if clock.now() - begun >= PATIENCE:
@@ -198,10 +198,10 @@ def clean(text: str) -> str:
 
 def sparkline(series: Series, *, since: datetime, until: datetime, width: int = WIDTH) -> str:
     """Return the series as bars from zero to its highest value; a dot where polling did not cover the time."""
-    return drawn(bar_heights(build_figure(series, start_at=since, end_at=until).peaks(width)))
+    return bars_text(bar_heights(build_figure(series, start_at=since, end_at=until).peaks(width)))
 
 
-def drawn(heights: Iterable[int | None]) -> str:
+def bars_text(heights: Iterable[int | None]) -> str:
     """Return bars of heights from 0 to 7, and a dot for what is not known; in ASCII where the output has no bars."""
     if can_encode(f"{BARS}{GAP}"):
         return draw_bars(heights)

@@ -7,7 +7,7 @@ from pathlib import Path
 EXAMPLE = "rules.example.toml"
 
 
-def shipped(*parts: str) -> str:
+def read_package_file(*parts: str) -> str:
     """Return the text of a file of the project, such as `deploy/alerter.service`, by the parts of its path."""
     in_wheel = files("alerter").joinpath("_data", *parts)
     if in_wheel.is_file():

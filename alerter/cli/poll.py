@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alerter.cli.options import FOUND, config_option, load, output_options
-from alerter.cli.output import clean, counted, print_json, print_table, with_progress
+from alerter.cli.options import EXIT_FOUND, config_option, load, output_options
+from alerter.cli.output import clean, count_text, print_json, print_table, with_progress
 from alerter.cli.tables import Table
-from alerter.humanize import local
+from alerter.humanize import local_time_text
 
 if TYPE_CHECKING:
     from alerter.config import Config
@@ -37,7 +37,7 @@ def poll(config_path: Path | None, *, as_json: bool, dry_run: bool) -> None:
         wiring.open_store_for_poll(config, is_dry=dry_run) as store,
         nullcontext() if dry_run else with_heartbeat(config, redactor),
     ):
-        polls, total = wiring.poll_once(config, store, is_dry=dry_run), counted(len(config.tenants), "tenant")
+        polls, total = wiring.poll_once(config, store, is_dry=dry_run), count_text(len(config.tenants), "tenant")
         cycles = list(with_progress(polls, lambda number: f"{number:,} of {total} polled"))
         deliveries = [] if dry_run else wiring.deliver_once(config, store)
         is_firing = wiring.has_firing_alerts(store)
@@ -53,7 +53,7 @@ def poll(config_path: Path | None, *, as_json: bool, dry_run: bool) -> None:
         _print(config, cycles, deliveries, dry_run=dry_run)
     has_failed = any(cycle.error for cycle in cycles) or any(delivery.sent_at is None for delivery in deliveries)
     if has_failed or is_firing or any(cycle.messages for cycle in cycles if dry_run):
-        raise click.exceptions.Exit(FOUND)
+        raise click.exceptions.Exit(EXIT_FOUND)
 
 
 def _as_json(cycle: "PollCycle") -> dict[str, object]:
@@ -67,7 +67,7 @@ def _as_json(cycle: "PollCycle") -> dict[str, object]:
         "transitions": [
             {
                 "alert": each.key.id, "rule": each.key.rule, "severity": each.key.severity, "reason": each.key.reason,
-                "from_state": each.before, "to_state": each.after, "detail": each.note,
+                "from_state": each.from_state, "to_state": each.to_state, "detail": each.detail,
             }
             for each in cycle.transitions
         ],
@@ -95,7 +95,7 @@ def _print(config: "Config", cycles: Sequence["PollCycle"], deliveries: Sequence
 def _print_cycle(config: "Config", cycle: "PollCycle", *, dry_run: bool) -> None:
     from alerter.core.message.content import Format  # noqa: PLC0415
 
-    when = local(cycle.at, config.service.timezone)
+    when = local_time_text(cycle.at, config.service.timezone)
     if cycle.error is not None:
         click.echo(f"{cycle.tenant}: poll failed at {when}: {cycle.error.detail}")
         click.echo(f"  cause: {cycle.error.cause}\n  what to do: {cycle.error.cause.advice}")
@@ -110,7 +110,7 @@ def _print_cycle(config: "Config", cycle: "PollCycle", *, dry_run: bool) -> None
     for transition in cycle.transitions:
         key = transition.key
         what = f"{key.severity} {key.rule!r} on {clean(key.reason)!r}"
-        click.echo(f"  alert {key.id}: {transition.before} → {transition.after}: {what}")
+        click.echo(f"  alert {key.id}: {transition.from_state} → {transition.to_state}: {what}")
     for message in cycle.messages:
         click.echo(f"\n--- {'would be sent' if dry_run else 'message'} to {message.receiver}")
         click.echo(message.bodies[Format.TEXT])

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter import clock
-from alerter.cli.database_access import opened
+from alerter.cli.database_access import open_store
 from alerter.cli.options import config_option, load_without_secrets, output_options
 from alerter.cli.output import clean, print_json, print_table
 from alerter.cli.tables import Cell, Column, Cut, Table
-from alerter.cli.tenant_filter import choice_of, label_option, tenant_option
-from alerter.cli.times import moment
+from alerter.cli.tenant_filter import label_option, parse_tenant_filter, tenant_option
+from alerter.cli.times import parse_time
 from alerter.core.backtest.half_limits import HalfLimit, WhyNot
 from alerter.core.review import BRIEF, EpisodeSummary, Review
 from alerter.core.series import Span
-from alerter.humanize import counted, duration_text, local, rough
+from alerter.humanize import count_text, duration_text, local_time_text, short_duration_text
 
 if TYPE_CHECKING:
     from alerter.config import Config
@@ -50,9 +50,9 @@ def review(config_path: Path | None, *, as_json: bool, since: str, tenant: str |
     from alerter.queries.review import load_review, review_json  # noqa: PLC0415 - SQLAlchemy costs more than `--help` may
 
     config, now = load_without_secrets(config_path), clock.now()
-    choice = choice_of(tenant, labels)
-    start = moment(since, config.service.timezone, option="--since", now=now)
-    with opened(config) as store:
+    choice = parse_tenant_filter(tenant, labels)
+    start = parse_time(since, config.service.timezone, option="--since", now=now)
+    with open_store(config) as store:
         found = load_review(
             store,
             config,
@@ -94,23 +94,24 @@ def _print(found: "ReviewWithLimits", config: "Config", *, now: datetime) -> Non
         )
     )
     if len(review_.rules) > MAX_RULES:
-        click.echo(f"and {counted(len(review_.rules) - MAX_RULES, 'more rule')}: --json has all\n")
+        click.echo(f"and {count_text(len(review_.rules) - MAX_RULES, 'more rule')}: --json has all\n")
     _print_series(review_, config)
     click.echo(f"brief: over within {duration_text(BRIEF)} by itself; no action: sent, not acknowledged or silenced;")
     click.echo("half with: the smallest edit that halves the alerts (how many are left)")
 
 
 def _introduction(review_: Review, config: "Config", *, now: datetime) -> list[str]:
-    since = f"Since {local(review_.span.since, config.service.timezone)} ({rough(now - review_.span.since)} ago)"
+    begin = review_.span.start_at
+    since = f"Since {local_time_text(begin, config.service.timezone)} ({short_duration_text(now - begin)} ago)"
     summary = review_.summary
     if not summary.episodes:
         return [f"{since}: no alert began."]
-    how_many = f"{counted(summary.episodes, 'alert')} of {counted(len(review_.rules), 'rule')}"
+    how_many = f"{count_text(summary.episodes, 'alert')} of {count_text(len(review_.rules), 'rule')}"
     parts = [f"{summary.acknowledged:,} acknowledged", f"{summary.silenced:,} silenced", f"{summary.brief:,} brief"]
     parts.append(f"{summary.without_action:,} without action")
     if summary.firing:
         parts.append(f"{summary.firing:,} still firing")
-    return [f"{since}: {how_many} at {counted(review_.tenants, 'tenant')}.", ", ".join(parts)]
+    return [f"{since}: {how_many} at {count_text(review_.tenants, 'tenant')}.", ", ".join(parts)]
 
 
 def _numbers(summary: EpisodeSummary) -> tuple[str, ...]:
@@ -119,7 +120,7 @@ def _numbers(summary: EpisodeSummary) -> tuple[str, ...]:
         f"{summary.acknowledged:,}",
         f"{summary.brief:,}",
         f"{summary.without_action:,}",
-        "" if summary.median is None else rough(summary.median),
+        "" if summary.median is None else short_duration_text(summary.median),
     )
 
 

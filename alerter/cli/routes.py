@@ -10,25 +10,28 @@ import click
 
 from alerter import clock
 from alerter.cli import completion
-from alerter.cli.database_access import leaves_to_subcommand, reading
-from alerter.cli.names import one_of
-from alerter.cli.options import FOUND, Failed, config_option, load_without_secrets, output_options
+from alerter.cli.database_access import has_subcommand, read_store
+from alerter.cli.names import resolve_name
+from alerter.cli.options import EXIT_FOUND, CommandFailed, config_option, load_without_secrets, output_options
 from alerter.cli.output import print_json, print_table
 from alerter.cli.tables import Cell, Column, Cut, Table
-from alerter.cli.times import future_moment
+from alerter.cli.times import parse_future_time
 from alerter.core.alerts import Alert, AlertKey, AlertState
-from alerter.core.conditions import Evidence, Subject
+from alerter.core.conditions import Evidence, InputKind
 from alerter.core.explain import NotificationDecision, NotNotifiedReason, decision, rule_mismatch_text
-from alerter.core.mutes import MAX_SILENCE, MuteSet
-from alerter.core.notifications import HourlyLimit, Route
-from alerter.core.rules import Rule, Selector, Severity
+from alerter.core.mutes import MuteSet
+from alerter.core.notifications import HourlyLimit
+from alerter.core.routes import Route
+from alerter.core.rules import Rule, Severity
+from alerter.core.selectors import Selector
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, HoldReason, Tenant
+from alerter.core.silences import MAX_SILENCE
 from alerter.errors import StoreError
 from alerter.queries.mutes import mute_json, mute_text
 
 if TYPE_CHECKING:
     from alerter.config import Config
-    from alerter.core.mutes import Silence
+    from alerter.core.silences import Silence
 
 
 @click.group(invoke_without_command=True)
@@ -40,7 +43,7 @@ def routes(context: click.Context, config_path: Path | None, *, as_json: bool) -
 
     An alert goes to the receivers of every route that matches it; without routes, to all receivers.
     """
-    if leaves_to_subcommand(context):
+    if has_subcommand(context):
         return
     config = load_without_secrets(config_path)
     if as_json:
@@ -130,9 +133,9 @@ def test(
     tenant or rule.
     """
     config, now = load_without_secrets(config_path), clock.now()
-    at = now if at_text is None else future_moment(at_text, config.service.timezone, option="--at", now=now)
+    at = now if at_text is None else parse_future_time(at_text, config.service.timezone, option="--at", now=now)
     known = [*config.tenants, ALL_TENANTS]
-    name = Tenant(one_of("tenant", tenant, known, of=f" in {config.path}"))
+    name = Tenant(resolve_name("tenant", tenant, known, of=f" in {config.path}"))
     chosen = [_rule_named(rule_name, config)] if rule_name else list(config.rules)
     levels = None if severity is None else Severity(severity)
     mutes = _mutes(config, at=at)
@@ -146,23 +149,23 @@ def test(
         for answer in _answers(config, _an_alert(rule, level, name, key_reason), rule, mutes, at=at)
     ]
     if not answers:
-        raise Failed(_nothing_matches(chosen, name, asked))
+        raise CommandFailed(_nothing_matches(chosen, name, asked))
     if as_json:
         print_json([_answer_json(each) for each in answers])
     else:
         _print(answers, config)
     if not any(each.decision.not_notified_because is None for each in answers):
-        raise click.exceptions.Exit(FOUND)
+        raise click.exceptions.Exit(EXIT_FOUND)
 
 
 def _rule_named(written: str, config: "Config") -> Rule:
-    name = one_of("rule", written, [rule.name for rule in config.rules], of=f" in {config.path}")
+    name = resolve_name("rule", written, [rule.name for rule in config.rules], of=f" in {config.path}")
     return next(rule for rule in config.rules if rule.name == name)
 
 
 def _reason_for(rule: Rule, tenant: Tenant, reason: HoldReason | None) -> HoldReason | None:
     """Return the reason of the alert that a rule would have; None where it does not look at it."""
-    if rule.subject is Subject.POLLING:
+    if rule.input_kind is InputKind.POLLING:
         return ALL_REASONS if reason is None and rule.tenants.matches(tenant) else None
     return reason if reason is not None and not rule_mismatch_text(rule, tenant, reason) else None
 
@@ -176,7 +179,9 @@ def _nothing_matches(rules: Sequence[Rule], tenant: Tenant, reason: HoldReason |
 
 def _an_alert(rule: Rule, severity: Severity, tenant: Tenant, reason: HoldReason) -> Alert:
     key = AlertKey(rule=rule.name, severity=severity, tenant=tenant, reason=reason)
-    evidence = tuple(Evidence(condition=each.name, limit=each.limit) for each in rule.levels[severity].conditions)
+    evidence = tuple(
+        Evidence(condition=each.name, limit_text=each.limit_text) for each in rule.levels[severity].conditions
+    )
     return Alert(key=key, state=AlertState.FIRING, evidence=evidence)
 
 
@@ -193,9 +198,9 @@ def _mutes(config: "Config", *, at: datetime) -> MuteSet:
 
 def _silences(config: "Config", *, at: datetime) -> Sequence["Silence"]:
     try:
-        with reading(config) as reader:
+        with read_store(config) as reader:
             return reader.silences.silences(since=at - MAX_SILENCE)
-    except (Failed, StoreError):
+    except (CommandFailed, StoreError):
         return ()  # before the first poll there are none; routes can be tested all the same
 
 
@@ -243,7 +248,7 @@ def _because(answer: _Answer, config: "Config") -> str:
     found = answer.decision
     match found.not_notified_because:
         case NotNotifiedReason.NO_ROUTE:
-            missed = (f"route {number}: {why}" for number, why in found.missed_routes)
+            missed = (f"route {number}: {why}" for number, why in found.unmatched_routes)
             return "; ".join(missed) or "no route uses this receiver"
         case NotNotifiedReason.MUTED:
             return f"muted by {mute_text(found.mute, config.service.timezone)}"
@@ -261,6 +266,6 @@ def _answer_json(answer: _Answer) -> Mapping[str, object]:
         "notified": found.not_notified_because is None,
         "routes": answer.routes,
         "not_notified_because": found.not_notified_because,
-        "missed_routes": [{"route": number, "why": why} for number, why in found.missed_routes],
+        "missed_routes": [{"route": number, "why": why} for number, why in found.unmatched_routes],
         "muted_by": mute_json(found.mute),
     }

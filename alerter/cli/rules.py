@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter import clock
-from alerter.cli.database_access import reading
+from alerter.cli.database_access import read_store
 from alerter.cli.learning import until_cell
-from alerter.cli.options import FOUND, config_option, load_without_secrets, output_options
+from alerter.cli.options import EXIT_FOUND, config_option, load_without_secrets, output_options
 from alerter.cli.output import print_json, print_table
 from alerter.cli.tables import Cell, Column, Cut, Table
-from alerter.cli.tenant_filter import choice_of, label_option, look, tenant_option
-from alerter.core.conditions import Subject, duration_text
+from alerter.cli.tenant_filter import label_option, look, parse_tenant_filter, tenant_option
+from alerter.core.conditions import InputKind, duration_text
 from alerter.core.rules import Level, Rule, Severity
-from alerter.queries.learning import Learning, learning_of
+from alerter.queries.learning import Learning, learning_status
 
 if TYPE_CHECKING:
     from alerter.config import Config
@@ -34,9 +34,9 @@ def rules(config_path: Path | None, *, as_json: bool, tenant: str | None, labels
 
     With --tenant or --label: what they make of these tenants. Exit code 1 if a rule is firing.
     """
-    choice = choice_of(tenant, labels)
+    choice = parse_tenant_filter(tenant, labels)
     config, now = load_without_secrets(config_path), clock.now()
-    with reading(config) as reader:
+    with read_store(config) as reader:
         stored = reader.alerts.load()
         accounts = look(reader, config, choice, stored, now=now)
         seen = reader.history.reason_names()
@@ -49,7 +49,7 @@ def rules(config_path: Path | None, *, as_json: bool, tenant: str | None, labels
         rows = [each.row(config, now=now) for each in found]
         print_table(Table(title="Rules", columns=_COLUMNS, rows=rows))
     if any(each.firing for each in found):
-        raise click.exceptions.Exit(FOUND)
+        raise click.exceptions.Exit(EXIT_FOUND)
 
 
 _COLUMNS = (
@@ -89,8 +89,8 @@ class _State:
             if (number := sum(alert.is_firing and alert.key.severity is severity for alert in own))
         }
         self.pending = sum(alert.state == "pending" for alert in own)
-        self.learning: Learning | None = learning_of(rule, tenants, now=now)
-        self._matches_reason = rule.subject is Subject.POLLING or any(map(rule.reasons.matches, reasons))
+        self.learning: Learning | None = learning_status(rule, tenants, now=now)
+        self._matches_reason = rule.input_kind is InputKind.POLLING or any(map(rule.reasons.matches, reasons))
 
     def row(self, config: "Config", *, now: datetime) -> tuple[Cell | str, ...]:
         """Return it for people."""
@@ -135,5 +135,5 @@ def levels_text(rule: Rule) -> str:
 
 
 def _level_text(level: Level) -> str:
-    limits = " and ".join(condition.limit for condition in level.conditions)
+    limits = " and ".join(condition.limit_text for condition in level.conditions)
     return f"{limits} for {duration_text(level.for_)}" if level.for_ else limits

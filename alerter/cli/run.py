@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alerter.cli.options import FOUND, USAGE, config_option, load
+from alerter.cli.options import EXIT_FOUND, USAGE, config_option, load
 
 if TYPE_CHECKING:
     from alerter.errors import AlerterError
@@ -65,7 +65,7 @@ def _last_words(error: "AlerterError") -> int:
     log = getLogger(__name__)
     if not isinstance(error, ConfigError):
         log.error("cannot run: %s", error)
-        return FOUND
+        return EXIT_FOUND
     for problem in error.problems:
         log.error("configuration rejected: %s", problem)
     return USAGE

@@ -10,12 +10,12 @@ import click
 
 from alerter import clock
 from alerter.cli import completion
-from alerter.cli.alerts import alert_columns, alert_row, alerts_of
-from alerter.cli.database_access import reading, writing
-from alerter.cli.names import pasted, reasons_of
+from alerter.cli.alerts import alert_columns, alert_row, alerts_by_ids
+from alerter.cli.database_access import read_store, write_store
+from alerter.cli.names import matching_reasons, pasted
 from alerter.cli.options import (
     Command,
-    Failed,
+    CommandFailed,
     author_option,
     command_actor,
     config_option,
@@ -26,14 +26,15 @@ from alerter.cli.options import (
 )
 from alerter.cli.output import clean, print_json, print_table
 from alerter.cli.tables import Cell, Column, Cut, Table
-from alerter.cli.tenant_filter import labels_of
-from alerter.cli.times import future_moment
+from alerter.cli.tenant_filter import parse_labels
+from alerter.cli.times import parse_future_time
 from alerter.core.alerts import Alert, AlertState, AlertSubject
-from alerter.core.mutes import MAX_SILENCE, AlertMatcher, Silence
-from alerter.core.rules import Selector, Severity, idle_globs, literal_glob, match_labels, selector_of
+from alerter.core.rules import Severity
+from alerter.core.selectors import Selector, build_selector, idle_globs, literal_glob, match_labels
 from alerter.core.series import ALL_TENANTS
+from alerter.core.silences import MAX_SILENCE, AlertMatcher, Silence
 from alerter.errors import ActionRefused
-from alerter.humanize import ago, local, rough
+from alerter.humanize import age_text, local_time_text, short_duration_text
 from alerter.queries.alerts import alert_json, worst_first
 from alerter.queries.mutes import (
     MAX_SHOWN,
@@ -139,39 +140,41 @@ def add(
         raise click.UsageError("expected alerts alone, found them with options that choose others")
     for option, globs in (("--tenant", tenants), ("--reason", reasons), ("--rule", rules)):
         _check_globs(globs, option)
-    wanted = labels_of(labels)
+    wanted = parse_labels(labels)
     config, now = load_without_secrets(config_path), clock.now()
     begin, end = _span_of(start, span, until, config.service.timezone, now=now)
-    with reading(config) as reader:
-        chosen = reasons_of(reasons, reader)
-        alerts = alerts_of(reader, names)
+    with read_store(config) as reader:
+        chosen = matching_reasons(reasons, reader)
+        alerts = alerts_by_ids(reader, names)
     if names:
-        topics = dict.fromkeys(each.key.topic for each in alerts)
-        if as_json and len(topics) > 1:
-            raise click.UsageError(f"expected one alert with --json, found {len(topics)}")
-        for topic in topics:
-            asked = Silence(id=0, matcher=_matcher_of(topic), author=author, comment=comment, since=begin, until=end)
+        subjects = dict.fromkeys(each.key.subject for each in alerts)
+        if as_json and len(subjects) > 1:
+            raise click.UsageError(f"expected one alert with --json, found {len(subjects)}")
+        for subject in subjects:
+            asked = Silence(
+                id=0, matcher=_matcher_of(subject), author=author, comment=comment, starts_at=begin, ends_at=end
+            )
             _add(asked, config, now=now, is_dry=is_dry, as_json=as_json)
         return
     matcher = AlertMatcher(
-        tenants=selector_of(tenants, config.tenants),
+        tenants=build_selector(tenants, config.tenants),
         labels=wanted,
         reasons=chosen,
-        rules=selector_of(rules, [rule.name for rule in config.rules]),
+        rules=build_selector(rules, [rule.name for rule in config.rules]),
         severities=frozenset(map(Severity, severities)),
     )
-    asked = Silence(id=0, matcher=matcher, author=author, comment=comment, since=begin, until=end)
+    asked = Silence(id=0, matcher=matcher, author=author, comment=comment, starts_at=begin, ends_at=end)
     for doubt in _doubts(matcher, config):
         click.echo(f"warning: {doubt}", err=True)
     _add(asked, config, now=now, is_dry=is_dry, as_json=as_json)
 
 
-def _matcher_of(topic: AlertSubject) -> AlertMatcher:
+def _matcher_of(subject: AlertSubject) -> AlertMatcher:
     """Return what matches the alerts of one rule, tenant and hold reason, and no other."""
     return AlertMatcher(
-        tenants=Selector((literal_glob(topic.tenant),)),
-        reasons=Selector((literal_glob(topic.reason),)),
-        rules=Selector((literal_glob(topic.rule),)),
+        tenants=Selector((literal_glob(subject.tenant),)),
+        reasons=Selector((literal_glob(subject.reason),)),
+        rules=Selector((literal_glob(subject.rule),)),
     )
 
 
@@ -185,11 +188,11 @@ def _check_purpose(matchers: Iterable[tuple[str, ...]], *, everything: bool) -> 
 
 
 def _check_globs(globs: tuple[str, ...], option: str) -> None:
-    from alerter.config.types import glob  # noqa: PLC0415 - pydantic costs more than `--help` may
+    from alerter.config.types import parse_glob  # noqa: PLC0415 - pydantic costs more than `--help` may
 
     try:
         for each in globs:
-            glob(each)
+            parse_glob(each)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint=option) from None
 
@@ -202,14 +205,16 @@ def _span_of(
 
     if (span is None) == (until is None):
         raise click.UsageError(f"expected one of --for and --until, found {'neither' if span is None else 'both'}")
-    begin = now if start is None else future_moment(start, timezone, option="--start", now=now)
+    begin = now if start is None else parse_future_time(start, timezone, option="--start", now=now)
     try:
         check_start(begin, timezone, now=now)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--start") from None
     option = "--until" if span is None else "--for"
     try:
-        end = future_moment(until or "", timezone, option=option, now=begin) if span is None else begin + _span(span)
+        end = (
+            parse_future_time(until or "", timezone, option=option, now=begin) if span is None else begin + _span(span)
+        )
         check_end(end, timezone, start=begin, now=now)
     except (ValueError, OverflowError) as error:
         raise click.BadParameter(str(error), param_hint=option) from None
@@ -217,9 +222,9 @@ def _span_of(
 
 
 def _span(text: str) -> timedelta:
-    from alerter.config.types import at_most, duration  # noqa: PLC0415
+    from alerter.config.types import at_most, parse_duration  # noqa: PLC0415
 
-    return at_most(duration(text), MAX_SILENCE)
+    return at_most(parse_duration(text), MAX_SILENCE)
 
 
 def _doubts(matcher: AlertMatcher, config: "Config") -> Iterator[str]:
@@ -261,10 +266,10 @@ def _add(asked: Silence, config: "Config", *, now: datetime, is_dry: bool, as_js
     from alerter.jobs.silence import add as add_job  # noqa: PLC0415 - the libraries cost more than `--help` may
 
     if is_dry:
-        with reading(config) as reader:
+        with read_store(config) as reader:
             alerts, active_mutes = _alerts_and_mutes(reader, config, now=now)
     else:
-        with writing(config) as transaction:
+        with write_store(config) as transaction:
             asked = add_job(transaction, asked, by=command_actor(asked.author), now=now)
             alerts, active_mutes = _alerts_and_mutes(transaction, config, now=now)
     labels = config.labels_by_tenant
@@ -277,8 +282,8 @@ def _add(asked: Silence, config: "Config", *, now: datetime, is_dry: bool, as_js
         return
     zone = config.service.timezone
     what = "would be muted" if is_dry else f"silence {asked.id}"
-    begin = f" from {end_text(asked.since, zone, now=now)}" if asked.since > now else ""
-    until = end_text(asked.until, zone, now=now)
+    begin = f" from {end_text(asked.starts_at, zone, now=now)}" if asked.starts_at > now else ""
+    until = end_text(asked.ends_at, zone, now=now)
     click.echo(f"{what}{begin} until {until}: {clean(matcher_text(asked.matcher))}")
     print_table(_alert_table(matching, active_mutes))
 
@@ -306,7 +311,7 @@ def _alert_table(alerts: Sequence[Alert], active_mutes: ActiveMutes) -> Table:
 def list_(config_path: Path | None, *, as_json: bool, everything: bool) -> None:
     """List the silences that are active or have not begun, with author, comment and end."""
     config, now = load_without_secrets(config_path), clock.now()
-    with reading(config) as reader:
+    with read_store(config) as reader:
         silences = reader.silences.silences(since=EVER if everything else now)
     if as_json:
         print_json([silence_json(each, now=now) for each in silences])
@@ -321,8 +326,8 @@ def list_(config_path: Path | None, *, as_json: bool, everything: bool) -> None:
             ),
             rows=[
                 (str(each.id), Cell(silence_state(each, now=now), style="good" if each.is_active(now=now) else "muted"),
-                 matcher_text(each.matcher), _time_cell(each.since, zone, now=now),
-                 _time_cell(each.until, zone, now=now), each.author, each.comment)
+                 matcher_text(each.matcher), _time_cell(each.starts_at, zone, now=now),
+                 _time_cell(each.ends_at, zone, now=now), each.author, each.comment)
                 for each in silences
             ],
         )
@@ -331,7 +336,9 @@ def list_(config_path: Path | None, *, as_json: bool, everything: bool) -> None:
 
 def _time_cell(at: datetime, timezone: tzinfo, *, now: datetime) -> Cell:
     """Return an instant that has been or is to come; for people, how far off it is."""
-    return Cell(local(at, timezone), f"in {rough(at - now)}" if at > now else ago(at, now=now))
+    return Cell(
+        local_time_text(at, timezone), f"in {short_duration_text(at - now)}" if at > now else age_text(at, now=now)
+    )
 
 
 @silence.command()
@@ -346,11 +353,11 @@ def expire(number: int, config_path: Path | None, *, author: str) -> None:
     from alerter.jobs.silence import expire as expire_job  # noqa: PLC0415 - the libraries cost more than `--help` may
 
     config, now = load_without_secrets(config_path), clock.now()
-    with writing(config) as transaction:
+    with write_store(config) as transaction:
         try:
             before = expire_job(transaction, number, config.service.timezone, by=command_actor(author), now=now)
         except ActionRefused as error:
-            raise Failed(str(error)) from error
+            raise CommandFailed(str(error)) from error
     if before is None:
         raise click.UsageError(f"no silence {number}; `alerter silence list` shows them")
     click.echo(f"silence {number} has ended: {clean(matcher_text(before.matcher))}")

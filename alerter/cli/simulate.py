@@ -112,10 +112,10 @@ def _stepwise(scenario: Scenario, step: timedelta, *, accounts: int) -> Scenario
 
 
 def _span(text: str) -> timedelta:
-    from alerter.config.types import at_least, duration  # noqa: PLC0415 - pydantic costs more than `--help` may
+    from alerter.config.types import at_least, parse_duration  # noqa: PLC0415 - pydantic costs more than `--help` may
 
     try:
-        return at_least(duration(text), timedelta(seconds=1))
+        return at_least(parse_duration(text), timedelta(seconds=1))
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--step") from None
 
@@ -136,7 +136,7 @@ def _accounts_of(keys_by_tenant: Mapping[str, SimulatorKeys], glob: str) -> set[
     Raises:
         click.UsageError: It selects none.
     """
-    from alerter.core.rules import Selector  # noqa: PLC0415
+    from alerter.core.selectors import Selector  # noqa: PLC0415
 
     chosen = [keys for name, keys in keys_by_tenant.items() if Selector((glob,)).matches(name)]
     if not chosen:

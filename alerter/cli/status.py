@@ -11,22 +11,22 @@ import click
 from alerter import clock
 from alerter.cli.alerts import alert_columns, alert_row
 from alerter.cli.colors import is_for_people
-from alerter.cli.database_access import reading
+from alerter.cli.database_access import read_store
 from alerter.cli.instances import instances_json, instances_table
 from alerter.cli.learning import learning_json, learning_table, no_alerts_text
 from alerter.cli.mutes import mutes_json, mutes_table
 from alerter.cli.nagios import print_plugin
 from alerter.cli.notifications import DELIVERY_COLUMNS, delivery_row
-from alerter.cli.options import FOUND, config_option, load_without_secrets, output_options
+from alerter.cli.options import EXIT_FOUND, config_option, load_without_secrets, output_options
 from alerter.cli.output import print_json, print_table, sparkline, time_cell
 from alerter.cli.storing import DatabaseSummary
 from alerter.cli.tables import Cell, Column, Cut, Table
-from alerter.cli.tenant_filter import TenantFilter, choice_of, choice_options, held_text, look
+from alerter.cli.tenant_filter import TenantFilter, held_text, look, parse_tenant_filter, tenant_filter_options
 from alerter.queries.alerts import alert_json
 from alerter.queries.learning import learning_rules
 from alerter.queries.mutes import ActiveMutes, load_active_mutes
 from alerter.queries.notifications import delivery_json, is_recent
-from alerter.queries.tenants import PollingState, TenantStatus, polling_json, summary, worst_first
+from alerter.queries.tenants import PollingState, TenantStatus, polling_json, summarize, worst_first
 
 if TYPE_CHECKING:
     from alerter.core.alerts import Alert
@@ -44,7 +44,7 @@ WATCH_SECONDS = 2
 @click.command()
 @config_option
 @output_options
-@choice_options
+@tenant_filter_options
 @click.option("--watch", is_flag=True, help=f"Show it again every {WATCH_SECONDS} seconds until Ctrl-C.")
 @click.option("--nagios", is_flag=True, help="Print a Nagios plugin result, and end with its exit codes.")
 def status(
@@ -65,7 +65,7 @@ def status(
     """
     if nagios and not watch:
         raise click.exceptions.Exit(print_plugin(config_path, as_json=as_json))
-    choice = choice_of(tenant, labels, failing=failing)
+    choice = parse_tenant_filter(tenant, labels, failing=failing)
     if watch:
         from alerter.cli.watch import repeat  # noqa: PLC0415 - only who watches needs it
 
@@ -74,13 +74,13 @@ def status(
         repeat(lambda: _show(config_path, choice, as_json=False), every=timedelta(seconds=WATCH_SECONDS))
         return
     if not _show(config_path, choice, as_json=as_json):
-        raise click.exceptions.Exit(FOUND)
+        raise click.exceptions.Exit(EXIT_FOUND)
 
 
 def _show(config_path: Path | None, choice: TenantFilter, *, as_json: bool) -> bool:
     """Print the status once; return True if all is well."""
     config, now = load_without_secrets(config_path), clock.now()
-    with reading(config) as reader:
+    with read_store(config) as reader:
         stored = reader.alerts.load()
         accounts = look(reader, config, choice, stored, now=now)
         names = {account.name for account in accounts}
@@ -110,7 +110,7 @@ def _show(config_path: Path | None, choice: TenantFilter, *, as_json: bool) -> b
             print_table(kept.table(now=now))
             if instances:
                 print_table(instances_table(instances, now=now))
-    has_no_data = any(account.polling_state is not PollingState.GOOD for account in accounts)
+    has_no_data = any(account.polling_state is not PollingState.OK for account in accounts)
     return not (
         has_no_data or any(alert.is_firing for alert in alerts) or any(each.delivery.dead_at for each in records)
     )
@@ -141,7 +141,7 @@ def _last_day(
     now: datetime,
 ) -> list["Series"]:
     """Return series of the last day, which last as long after a poll as the tenant's poll interval says."""
-    interval_by_tenant = {account.name: account.settings.poll_interval for account in accounts}
+    interval_by_tenant = {account.name: account.config.poll_interval for account in accounts}
     found = reader.history.samples_of_many(wanted, since=now - DAY, until=now)
     return [replace(series, poll_interval=interval_by_tenant[series.tenant]) for series in found]
 
@@ -164,7 +164,7 @@ def _print_status(
     now, zone = active_mutes.now, active_mutes.config.service.timezone
     if len(accounts) != 1:
         firing = sum(alert.is_firing for alert in alerts)
-        _print_line("summary", summary(accounts, firing=firing))
+        _print_line("summary", summarize(accounts, firing=firing))
     shown = sorted(accounts, key=worst_first)[:MAX_ROWS] if len(accounts) > MAX_ROWS else accounts
     print_table(
         Table(
@@ -175,9 +175,7 @@ def _print_status(
                     each.name,
                     time_cell(each.polling.last_success_at, zone, now=now, unknown="never"),
                     held_text(each),
-                    Cell(
-                        each.polling_text(now=now), style="good" if each.polling_state is PollingState.GOOD else "bad"
-                    ),
+                    Cell(each.polling_text(now=now), style="good" if each.polling_state is PollingState.OK else "bad"),
                 )
                 for each in shown
             ],
@@ -244,7 +242,7 @@ def _status_json(
 ) -> Mapping[str, object]:
     return {
         "tenants": [
-            {**polling_json(account), "labels": account.settings.labels, "held": held.get(account.name, {})}
+            {**polling_json(account), "labels": account.config.labels, "held": held.get(account.name, {})}
             for account in accounts
         ],
         "alerts": [alert_json(alert, active_mutes) for alert in sorted(alerts, key=_urgency)],

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from alerter.cli.tables import Column, Table
-from alerter.humanize import ago, size_text
+from alerter.humanize import age_text, size_text
 
 if TYPE_CHECKING:
     from alerter.storage import DatabaseSize, Reader
@@ -35,7 +35,7 @@ class DatabaseSummary:
                     size_text(self.storage.size_bytes),
                     size_text(self.storage.free_bytes),
                     "known after a day" if growth is None else _signed(growth),
-                    ago(self.since, now=now),
+                    age_text(self.since, now=now),
                 )
             ],
         )

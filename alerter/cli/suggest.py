@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter import clock
-from alerter.cli.database_access import reading
-from alerter.cli.names import reasons_of
-from alerter.cli.options import FOUND, Failed, config_option, load_without_secrets, output_options
-from alerter.cli.output import clean, counted, print_json, with_progress
-from alerter.cli.tenant_filter import label_option, tenants_of, wanted_text
-from alerter.humanize import duration_text, first_of, rough
+from alerter.cli.database_access import read_store
+from alerter.cli.names import matching_reasons
+from alerter.cli.options import EXIT_FOUND, CommandFailed, config_option, load_without_secrets, output_options
+from alerter.cli.output import clean, count_text, print_json, with_progress
+from alerter.cli.tenant_filter import filter_text, label_option, select_tenants
+from alerter.humanize import duration_text, first_and_more_text, short_duration_text
 
 if TYPE_CHECKING:
     from alerter.core.backtest.suggest import Suggestion, Suggestions
@@ -68,14 +68,14 @@ def suggest(
     from alerter.core.backtest.suggest import select_reasons, suggest  # noqa: PLC0415
 
     config, now = load_without_secrets(config_path), clock.now()
-    wanted = tenants_of(tenant, labels, config)
+    wanted = select_tenants(tenant, labels, config)
     chosen = [each for each in config.tenants.values() if wanted.matches(each.name)]
     if not chosen:
-        said = f"no tenant of {config.path} matches {wanted_text(tenant, labels)}"
+        said = f"no tenant of {config.path} matches {filter_text(tenant, labels)}"
         raise click.BadParameter(said, param_hint="--tenant")
-    total = counted(len(chosen), "tenant")
-    with reading(config) as reader:
-        reasons = reasons_of((reason,), reader)
+    total = count_text(len(chosen), "tenant")
+    with read_store(config) as reader:
+        reasons = matching_reasons((reason,), reader)
         found = [
             suggest(
                 select_reasons(
@@ -88,13 +88,13 @@ def suggest(
             for each in with_progress(chosen, lambda number: f"{number:,} of {total}")
         ]
     if not any(each.all_rules or each.unsupported for each in found):
-        raise Failed(f"nothing was ever held for a reason that matches {reason!r}")
+        raise CommandFailed(f"nothing was ever held for a reason that matches {reason!r}")
     if as_json:
         print_json([_as_json(each) for each in found])
     else:
         click.echo("\n\n".join(_text(each, budget) for each in found))
     if not any(each.all_rules for each in found):
-        raise click.exceptions.Exit(FOUND)
+        raise click.exceptions.Exit(EXIT_FOUND)
 
 
 def _text(found: "Suggestions", budget: float) -> str:
@@ -111,7 +111,7 @@ def _missing(found: "Suggestions") -> Iterator[str]:
     for each in found.unsupported:
         reasons_by_why.setdefault(each.why, []).append(clean(each.reason))
     for why, (first, *more) in reasons_by_why.items():
-        others = f" and {counted(len(more), 'other hold reason')}" if more else ""
+        others = f" and {count_text(len(more), 'other hold reason')}" if more else ""
         yield f"No suggestion for {first}{others}: {'each' if more else 'it'} {why.removeprefix('it ')}."
     for kind in found.too_noisy:
         yield f"No rule {kind.title}: it {kind.why}."
@@ -170,7 +170,7 @@ def past_explanation(suggestion: "SuggestedRule") -> str:
     where = f"{_times(suggestion.chosen_on)} where it was chosen, and {_times(suggestion.confirmed)} in the rest"
     without = ""
     if suggestion.left_out:
-        names = first_of([clean(each) for each in suggestion.left_out])
+        names = first_and_more_text([clean(each) for each in suggestion.left_out])
         without = f" It leaves out {names}, where nothing so sensitive is affordable."
     return f"It would have alerted {where}.{without}"
 
@@ -191,7 +191,7 @@ def _rule_text(suggestion: "Suggestion") -> str:
         ("critical", _level_text(suggestion.critical, for_)),
     ]
     lines = "\n".join(f"{key:<8} = {value}" for key, value in rows)
-    return f"\n# {explanation(suggestion)}\n[[rules]]\n{lines}"
+    return f"\n# {suggestion_text(suggestion)}\n[[rules]]\n{lines}"
 
 
 def _level_text(threshold: "Threshold", for_: timedelta) -> str:
@@ -199,13 +199,13 @@ def _level_text(threshold: "Threshold", for_: timedelta) -> str:
     return f"{{ threshold = {{ above = {threshold.above}, clear_at = {threshold.clear_at} }}{lasting} }}"
 
 
-def explanation(suggestion: "Suggestion") -> str:
+def suggestion_text(suggestion: "Suggestion") -> str:
     """Return in one sentence where a limit comes from, and how often it would have alerted."""
     usual = suggestion.usual
     above = suggestion.threshold.above or 0
-    days = counted(usual.days, "day")
+    days = count_text(usual.day_count, "day")
     return (
-        f"From {days}: median daily peak {usual.highest:,.6g} (typical deviation {usual.distance:,.2g}); "
+        f"From {days}: median daily peak {usual.median_peak:,.6g} (typical deviation {usual.deviation:,.2g}); "
         f"above {above:,} it {_how_often(suggestion)}."
     )
 
@@ -217,7 +217,7 @@ def _how_often(suggestion: "Suggestion") -> str:
     ended = [each.until - each.since for each in suggestion.firings if each.until is not None]
     if not ended:
         return f"would have alerted {times}"
-    middle = rough(sorted(ended)[len(ended) // 2])
+    middle = short_duration_text(sorted(ended)[len(ended) // 2])
     return f"would have alerted {times} ({'' if len(ended) == 1 else 'median '}{middle})"
 
 
@@ -246,11 +246,11 @@ def _as_json(found: "Suggestions") -> dict[str, object]:
                 "clear_at": each.threshold.clear_at,
                 "for_seconds": each.level.for_.total_seconds(),
                 "critical_above": each.critical_above,
-                "usual": each.usual.highest,
-                "distance": each.usual.distance,
-                "days": each.usual.days,
+                "usual": each.usual.median_peak,
+                "distance": each.usual.deviation,
+                "days": each.usual.day_count,
                 "fired": [(firing.since, firing.until) for firing in each.firings],
-                "explanation": explanation(each),
+                "explanation": suggestion_text(each),
             }
             for each in found.made
         ],

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from alerter.cli import completion
-from alerter.cli.options import Failed
-from alerter.core.rules import Selector, match_labels
+from alerter.cli.options import CommandFailed
+from alerter.core.selectors import Selector, match_labels
 from alerter.queries.tenants import PollingState, TenantStatus, status_for
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class TenantFilter:
         """
         chosen = {name for name in config.tenants if self.takes(name, config)}
         if not chosen:
-            raise Failed("no tenant matches: `alerter tenants` lists all of them")
+            raise CommandFailed("no tenant matches: `alerter tenants` lists all of them")
         return chosen
 
 
@@ -70,25 +70,25 @@ label_option = click.option(
 )
 
 
-def tenants_of(glob: str, labels: Iterable[str], config: "Config") -> Selector:
+def select_tenants(glob: str, labels: Iterable[str], config: "Config") -> Selector:
     """Return the tenants that `--tenant` and `--label` choose; labels choose among those of the configuration alone.
 
     Raises:
         click.BadParameter: A label is not written as `tier=gold`, or cannot be one.
     """
-    wanted = labels_of(labels)
+    wanted = parse_labels(labels)
     if not wanted:
         return Selector((glob,))
     among = frozenset(name for name, each in config.tenants.items() if match_labels(each.labels, wanted))
     return Selector((glob,), among=among)
 
 
-def wanted_text(glob: str, labels: Sequence[str]) -> str:
+def filter_text(glob: str, labels: Sequence[str]) -> str:
     """Return whom `--tenant` and `--label` ask for, as an error says it."""
     return repr(glob) + (f" with the label {' and '.join(labels)}" if labels else "")
 
 
-def choice_options(command: Command) -> Command:
+def tenant_filter_options(command: Command) -> Command:
     """Add the options that choose tenants: `--tenant`, `--label` and `--failing`."""
     options = (
         tenant_option,
@@ -100,18 +100,18 @@ def choice_options(command: Command) -> Command:
     return command
 
 
-def choice_of(tenant: str | None, labels: Iterable[str], *, failing: bool = False) -> TenantFilter:
+def parse_tenant_filter(tenant: str | None, labels: Iterable[str], *, failing: bool = False) -> TenantFilter:
     """Return what the options choose.
 
     Raises:
         click.BadParameter: A label is not written as `tier=gold`.
     """
     return TenantFilter(
-        tenants=Selector((tenant,)) if tenant else Selector(), labels=labels_of(labels), only_failing=failing
+        tenants=Selector((tenant,)) if tenant else Selector(), labels=parse_labels(labels), only_failing=failing
     )
 
 
-def labels_of(written: Iterable[str]) -> Mapping[str, Selector]:
+def parse_labels(written: Iterable[str]) -> Mapping[str, Selector]:
     """Return which labels `--label NAME=GLOB` asks for: each name must fit, of one that is repeated any glob.
 
     Raises:
@@ -155,7 +155,7 @@ def look(
         for name, settings in config.tenants.items()
         if name in names
     ]
-    return [each for each in accounts if not choice.only_failing or each.polling_state is not PollingState.GOOD]
+    return [each for each in accounts if not choice.only_failing or each.polling_state is not PollingState.OK]
 
 
 def held_text(account: TenantStatus) -> str:

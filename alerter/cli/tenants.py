@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 
 from alerter import clock
-from alerter.cli.database_access import reading
-from alerter.cli.options import FOUND, config_option, load_without_secrets, output_options
+from alerter.cli.database_access import read_store
+from alerter.cli.options import EXIT_FOUND, config_option, load_without_secrets, output_options
 from alerter.cli.output import print_json, print_table, time_cell
 from alerter.cli.tables import Cell, Column, Cut, Table
-from alerter.cli.tenant_filter import choice_of, choice_options, held_text, look
+from alerter.cli.tenant_filter import held_text, look, parse_tenant_filter, tenant_filter_options
 from alerter.core.conditions import duration_text
 from alerter.queries.tenants import PollingState, TenantStatus, tenant_json, worst_first
 
@@ -42,7 +42,7 @@ COLUMNS: tuple[Column, ...] = (
 @click.command()
 @config_option
 @output_options
-@choice_options
+@tenant_filter_options
 @click.option("--sort", "order", type=click.Choice([*ORDERS]), default="worst", show_default=True, help="Who is first.")
 def tenants(
     *,
@@ -57,9 +57,9 @@ def tenants(
 
     Exit code 1 if one of those listed has no data: its last poll failed, never was, or is too long ago.
     """
-    choice = choice_of(tenant, labels, failing=failing)
+    choice = parse_tenant_filter(tenant, labels, failing=failing)
     config, now = load_without_secrets(config_path), clock.now()
-    with reading(config) as reader:
+    with read_store(config) as reader:
         accounts = look(reader, config, choice, reader.alerts.load(), now=now)
         is_shared = bool(reader.leases.instances())
     accounts.sort(key=ORDERS[order])
@@ -72,12 +72,12 @@ def tenants(
             columns = (*columns, Column("instance", drop=1))
             rows = [(*row, account.instance or "none") for row, account in zip(rows, accounts, strict=True)]
         print_table(Table(title="Tenants", columns=columns, rows=rows))
-    if any(account.polling_state is not PollingState.GOOD for account in accounts):
-        raise click.exceptions.Exit(FOUND)
+    if any(account.polling_state is not PollingState.OK for account in accounts):
+        raise click.exceptions.Exit(EXIT_FOUND)
 
 
 def _account_row(account: TenantStatus, timezone: tzinfo, *, now: datetime) -> tuple[Cell | str, ...]:
-    settings, latency = account.settings, account.polling.latency
+    settings, latency = account.config, account.polling.latency
     return (
         account.name,
         time_cell(account.polling.last_success_at, timezone, now=now, unknown="never"),
@@ -87,5 +87,5 @@ def _account_row(account: TenantStatus, timezone: tzinfo, *, now: datetime) -> t
         Cell(f"{account.firing:,}" if account.firing else "", style="bad"),
         "muted" if settings.muted else "",
         ", ".join(f"{name}={value}" for name, value in settings.labels.items()),
-        Cell(account.polling_text(now=now), style="good" if account.polling_state is PollingState.GOOD else "bad"),
+        Cell(account.polling_text(now=now), style="good" if account.polling_state is PollingState.OK else "bad"),
     )

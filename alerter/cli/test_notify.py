@@ -9,10 +9,10 @@ import click
 
 from alerter import clock
 from alerter.cli import completion
-from alerter.cli.database_access import writing
+from alerter.cli.database_access import write_store
 from alerter.cli.options import (
-    FOUND,
-    Failed,
+    EXIT_FOUND,
+    CommandFailed,
     command_actor,
     config_option,
     load,
@@ -51,7 +51,7 @@ def test_notify(receiver: str, config_path: Path | None, *, author: str, as_json
     else:
         click.echo("\n".join(map(_line, tests)))
     if any(each.error is not None for each in tests):
-        raise click.exceptions.Exit(FOUND)
+        raise click.exceptions.Exit(EXIT_FOUND)
 
 
 def _line(test: "TargetTest") -> str:
@@ -65,5 +65,5 @@ def _record(config: "Config", receiver: str, author: str) -> None:
     from alerter.errors import StoreError  # noqa: PLC0415 - as above
     from alerter.jobs.silence import record_test  # noqa: PLC0415 - as above
 
-    with suppress(Failed, StoreError), writing(config) as transaction:
+    with suppress(CommandFailed, StoreError), write_store(config) as transaction:
         record_test(transaction, receiver, by=command_actor(author), now=clock.now())

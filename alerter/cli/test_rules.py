@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alerter.cli.options import FOUND, USAGE, output_options
-from alerter.cli.output import clean, counted, print_json
+from alerter.cli.options import EXIT_FOUND, USAGE, output_options
+from alerter.cli.output import clean, count_text, print_json
 
 if TYPE_CHECKING:
-    from alerter.config.rule_tests import Tests
+    from alerter.config.rule_tests import RuleTestFile
     from alerter.core.backtest.rule_tests import AlertRef, AnyDifference, NotificationRef, RuleTest
 
 
@@ -26,7 +26,7 @@ def test_rules(files: Sequence[Path], *, as_json: bool) -> None:
     from alerter.config.rule_tests import load_tests  # noqa: PLC0415
     from alerter.errors import ConfigError, Problem  # noqa: PLC0415
 
-    loaded: list[tuple[Path, Tests]] = []
+    loaded: list[tuple[Path, RuleTestFile]] = []
     problems: list[Problem] = []
     for path in files:
         try:
@@ -35,7 +35,7 @@ def test_rules(files: Sequence[Path], *, as_json: bool) -> None:
             problems += error.problems
     if problems:
         click.echo("\n".join(map(str, problems)), err=True)
-        click.echo(counted(len(problems), "error"), err=True)
+        click.echo(count_text(len(problems), "error"), err=True)
         raise click.exceptions.Exit(USAGE)
     outcomes = [(path, tests, scenario, found) for path, tests in loaded for scenario, found in _run(tests)]
     failed = sum(bool(found) for _, _, _, found in outcomes)
@@ -44,12 +44,12 @@ def test_rules(files: Sequence[Path], *, as_json: bool) -> None:
     else:
         for path, tests, scenario, found in outcomes:
             _print(path, tests, scenario, found)
-        click.echo(f"{counted(len(outcomes) - failed, 'test')} passed, {failed} failed")
+        click.echo(f"{count_text(len(outcomes) - failed, 'test')} passed, {failed} failed")
     if failed:
-        raise click.exceptions.Exit(FOUND)
+        raise click.exceptions.Exit(EXIT_FOUND)
 
 
-def _run(tests: "Tests") -> "Iterator[tuple[RuleTest, Sequence[AnyDifference]]]":
+def _run(tests: "RuleTestFile") -> "Iterator[tuple[RuleTest, Sequence[AnyDifference]]]":
     """Yield each test of a file with where it fails."""
     from alerter.core.backtest.rule_tests import run_rule_test  # noqa: PLC0415
     from alerter.service.alerting_config import build_alerting_config  # noqa: PLC0415
@@ -59,13 +59,13 @@ def _run(tests: "Tests") -> "Iterator[tuple[RuleTest, Sequence[AnyDifference]]]"
         yield scenario, tuple(run_rule_test(scenario, alerting))
 
 
-def _print(path: Path, tests: "Tests", scenario: "RuleTest", found: "Sequence[AnyDifference]") -> None:
+def _print(path: Path, tests: "RuleTestFile", scenario: "RuleTest", found: "Sequence[AnyDifference]") -> None:
     outcome = click.style("failed", fg="red", bold=True) if found else click.style("passed", fg="green")
     click.echo(f"{clean(str(path))}: {clean(scenario.name)}: {outcome}")
     for difference in found:
         click.echo(f"  at {_moment(difference.at, tests.begin)}, {_TITLES[difference.what]}:")
         for lines, sign, colour in (
-            (difference.agreed, " ", None),
+            (difference.matched, " ", None),
             (difference.missing, "-", "red"),
             (difference.unexpected, "+", "green"),
         ):

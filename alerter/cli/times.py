@@ -10,7 +10,7 @@ _EXAMPLES = "'2h ago', '14:30', 'mon 09:00' or '2026-11-24 08:00'"
 _FUTURE_EXAMPLES = "'2h', '18:00', 'tomorrow 08:00', 'mon 09:00' or '2026-11-24 08:00'"
 
 
-def moment(text: str, timezone: tzinfo, *, option: str, now: datetime) -> datetime:
+def parse_time(text: str, timezone: tzinfo, *, option: str, now: datetime) -> datetime:
     """Return the moment that an option names: `90d` or `2h ago`, `14:30` today, `mon 09:00`, or ISO 8601.
 
     Args:
@@ -31,7 +31,7 @@ def moment(text: str, timezone: tzinfo, *, option: str, now: datetime) -> dateti
     return at
 
 
-def future_moment(text: str, timezone: tzinfo, *, option: str, now: datetime) -> datetime:
+def parse_future_time(text: str, timezone: tzinfo, *, option: str, now: datetime) -> datetime:
     """Return the moment to come that an option names: `2h`, `18:00`, `tomorrow 08:00`, `mon 09:00`, or ISO 8601.
 
     A clock alone is the next time that it shows that; a day of the week is the next such day. What has been is

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from alerter.cli.options import Failed
+from alerter.cli.options import CommandFailed
 
 #: What an attacker must spend on each guess: a quarter of a second here.
 COST = 12
@@ -26,9 +26,9 @@ def web_password(user: str) -> None:
 
     password = _asked() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
     if len(password) < MIN_CHARACTERS:
-        raise Failed(f"expected a password of at least {MIN_CHARACTERS} characters, found {len(password)}")
+        raise CommandFailed(f"expected a password of at least {MIN_CHARACTERS} characters, found {len(password)}")
     if len(password.encode()) > MAX_BYTES:
-        raise Failed(f"expected a password of at most {MAX_BYTES} bytes, found {len(password.encode())}")
+        raise CommandFailed(f"expected a password of at most {MAX_BYTES} bytes, found {len(password.encode())}")
     stored = bcrypt.hashpw(password.encode(), bcrypt.gensalt(COST)).decode()
     click.echo(f"[web.users]\n{toml_text(user)} = {toml_text(stored)}")
 

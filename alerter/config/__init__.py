@@ -17,16 +17,16 @@ from alerter.config.models import (
     WebConfig,
 )
 from alerter.config.types import Secret
-from alerter.config.urls import Address
-from alerter.config.variables import LIES_OPEN, is_readable_by_everyone, toml_text
+from alerter.config.urls import ListenAddress
+from alerter.config.variables import WORLD_READABLE, is_readable_by_everyone, toml_text
 
 __all__ = [
     "ENDS_IN_MAIL",
-    "LIES_OPEN",
     "REGIONS",
-    "Address",
+    "WORLD_READABLE",
     "ApiVersion",
     "Config",
+    "ListenAddress",
     "ReceiverConfig",
     "Secret",
     "ServiceConfig",

@@ -10,13 +10,14 @@ from alerter.config.models import ApiVersion, Config, ReceiverConfig, TenantConf
 from alerter.config.problems import Problems, shown, suggestion
 from alerter.config.toml_lines import KeyPath
 from alerter.config.types import MAX_LISTED, Secret
-from alerter.config.urls import MAIL_SCHEMES, has_several_addressees, is_on_this_machine, scheme_of
+from alerter.config.urls import MAIL_SCHEMES, has_several_recipients, is_on_this_machine, url_scheme
 from alerter.config.variables import ABSENT
-from alerter.core.conditions import Subject
-from alerter.core.mutes import WEEKDAYS
-from alerter.core.notifications import Route
+from alerter.core.conditions import InputKind
+from alerter.core.mute_windows import WEEKDAYS
 from alerter.core.outbox import is_on_call
-from alerter.core.rules import MATCH_ALL, Rule, Selector, Severity, idle_globs
+from alerter.core.routes import Route
+from alerter.core.rules import Rule, Severity
+from alerter.core.selectors import MATCH_ALL, Selector, idle_globs
 
 #: Polling more often than this is legal, but brings nothing.
 SENSIBLE_POLL_INTERVAL = timedelta(seconds=60)
@@ -67,7 +68,7 @@ def _warn_of_shared_keys(config: Config, problems: Problems) -> None:
     for first, *others in tenants_by_key.values():
         for tenant in others[:MAX_LISTED]:
             path = ("tenants", tenant.name, _key_of_account(tenant))
-            place = problems.place_text(("tenants", first.name), in_timezone=path)
+            place = problems.location_text(("tenants", first.name), in_timezone=path)
             problems.warn(
                 path,
                 f"the same as that of {str(first.name)!r} ({place}): one account is polled and counted twice, and that "
@@ -130,7 +131,7 @@ def _warn_of_windows(config: Config, rules: Numbered, problems: Problems) -> Non
         if not any(map(window.tenants.matches, config.tenants)):
             problems.warn(_of_tenants("mute_windows", name, window.tenants), _selects_none(config))
     for number, rule in rules.items():
-        if rule.subject is Subject.POLLING and rule.name in config.windows_by_rule:
+        if rule.input_kind is InputKind.POLLING and rule.name in config.windows_by_rule:
             text = "nobody is notified of failed polls during that time: silence would not mean that all is well"
             problems.warn(("rules", number, "mute_windows"), text)
 
@@ -142,7 +143,7 @@ def _warn_of_urls(receivers: Sequence[ReceiverConfig], problems: Problems) -> No
             path = ("receivers", receiver.receiver.name, "urls", number)
             if target.url in seen:
                 problems.warn(path, "the same URL again: it gets every message twice")
-            if has_several_addressees(target.url):
+            if has_several_recipients(target.url):
                 problems.warn(path, "one URL for several: when one of them refuses a message, all get it again")
             seen.add(target.url)
 
@@ -179,7 +180,7 @@ def _warn_of_routes(config: Config, problems: Problems) -> None:
     for receiver in config.receivers:
         if receiver.receiver.name not in named and receiver.receiver.weekly_report is None:
             problems.warn(("receivers", receiver.receiver.name), "no route names it: it gets no alerts")
-    _warn_of_unheard_levels(config, problems)
+    _warn_of_unrouted_levels(config, problems)
     for number, route in enumerate(config.routes):
         key = _key_that_matches_nothing(route, config)
         if key is not None:
@@ -188,13 +189,13 @@ def _warn_of_routes(config: Config, problems: Problems) -> None:
             problems.warn(_of_tenants("routes", number, route.tenants), _selects_none(config))
 
 
-def _warn_of_unheard_levels(config: Config, problems: Problems) -> None:
+def _warn_of_unrouted_levels(config: Config, problems: Problems) -> None:
     """Say which levels of which rules no route takes: silence would then not mean that all is well."""
     for rule in config.rules:
         takes = [route.severities or frozenset(Severity) for route in config.routes if route.rules.matches(rule.name)]
-        unheard = [severity for severity in rule.levels if not any(severity in severities for severities in takes)]
-        if unheard:
-            levels = " and ".join(unheard)
+        unrouted = [severity for severity in rule.levels if not any(severity in severities for severities in takes)]
+        if unrouted:
+            levels = " and ".join(unrouted)
             problems.warn(("routes",), f"no route takes {levels} of rule {shown(rule.name)}: nobody is notified of it")
 
 
@@ -221,7 +222,7 @@ def _warn_of_mail(config: Config, problems: Problems) -> None:
 
 
 def _is_mail_only(receiver: ReceiverConfig) -> bool:
-    return all(scheme_of(target.url) in MAIL_SCHEMES for target in receiver.targets)
+    return all(url_scheme(target.url) in MAIL_SCHEMES for target in receiver.targets)
 
 
 def _takes_everything(route: Route) -> bool:

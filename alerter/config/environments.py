@@ -12,7 +12,7 @@ from pathlib import Path
 from re import VERBOSE, Match
 from re import compile as compile_regex
 
-from alerter.config.paths import ROOT, SERVICE_FOLDER, unit_of
+from alerter.config.paths import ROOT, SERVICE_FOLDER, unit_for
 from alerter.config.trust import bytes_of, why_not_trusted
 
 #: Proxies in both spellings, and the authorities that are trusted.
@@ -59,14 +59,14 @@ class Environment:
         return {name: value for name, value in self.variables.items() if name in ON_THE_WAY}
 
 
-def environment_of(path: Path, *, root: Path = ROOT) -> Environment | None:
+def load_service_environment(path: Path, *, root: Path = ROOT) -> Environment | None:
     """Return what the service of a configuration has beside that; None where it has no file, or there is no service.
 
     Raises:
         OSError: The file cannot be read, or systemd refuses it.
     """
     file = root / SERVICE_FOLDER / "environment"
-    if unit_of(path, root=root) is None or not file.is_file():
+    if unit_for(path, root=root) is None or not file.is_file():
         return None
     text = bytes_of(file, only_plain=True).decode("utf-8")
     if "\0" in text:
@@ -102,7 +102,7 @@ def _unquoted(part: str) -> str:
     return _ESCAPED.sub(lambda escaped: _without_break(escaped) if escaped[1] in '"\\`$\n' else escaped[0], inner)
 
 
-def take_over(
+def apply_service_environment(
     path: Path,
     environ: MutableMapping[str, str] | None = None,
     *,
@@ -122,13 +122,13 @@ def take_over(
         root: Of the file system.
     """
     environ = os.environ if environ is None else environ
-    unit = unit_of(path, root=root)
+    unit = unit_for(path, root=root)
     if unit is None or any(environ.get(name) for name in _OF_A_SERVICE):
         return
     file = root / SERVICE_FOLDER / "environment"
     try:
         why = why_not_trusted(file, uid=os.geteuid() if uid is None else uid) if file.is_file() else ""
-        environment = None if why else environment_of(path, root=root)
+        environment = None if why else load_service_environment(path, root=root)
     except (OSError, UnicodeDecodeError):
         return  # What others may not read, they cannot take over; the doctor says so.
     if why:

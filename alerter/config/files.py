@@ -99,7 +99,7 @@ class Files:
         known = self._own(section, {})
         for name, table in tables.items():
             if name in known:
-                yield (section, name), taken(name, self.place_text((section, name), in_timezone=file))
+                yield (section, name), duplicate_name(name, self.location_text((section, name), in_timezone=file))
             elif isinstance(known, dict):
                 known[name] = table
                 self._origin[section, name] = (file, name)
@@ -119,18 +119,18 @@ class Files:
         own = self.tree[section] = present if present is not self.main.tables.get(section) else present.copy()
         return own
 
-    def place_of(self, path: KeyPath) -> tuple[File, KeyPath]:
+    def locate(self, path: KeyPath) -> tuple[File, KeyPath]:
         """Return the file that a part of the tree stands in, and its path there."""
         file, key = self._origin.get(path[:2], (self.main, None))
         return (file, path) if key is None else (file, (path[0], key, *path[2:]))
 
-    def place_text(self, path: KeyPath, *, in_timezone: File) -> str:
+    def location_text(self, path: KeyPath, *, in_timezone: File) -> str:
         """Return where a part of the tree stands: `line 12`, with the name of its file if that is another one."""
-        file, local = self.place_of(path)
+        file, local = self.locate(path)
         line = file.line_of(local)
         return f"line {line}" if file is in_timezone else f"{file.name}:{line}"
 
 
-def taken(name: str, place: str) -> str:
+def duplicate_name(name: str, place: str) -> str:
     """Return what is wrong with a name that is used a second time."""
     return f"expected a name of its own: {name!r} is taken since {place}"

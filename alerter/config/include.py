@@ -9,8 +9,8 @@ from pathlib import Path
 from re import compile as compile_regex
 
 from alerter.config.files import NAMED, NUMBERED, File, Files
-from alerter.config.paths import unit_of
-from alerter.config.problems import Problems, found
+from alerter.config.paths import unit_for
+from alerter.config.problems import Problems, describe_value
 from alerter.config.source_lines import shown_broken_line
 from alerter.config.toml_lines import KeyPath
 from alerter.config.trust import bytes_of
@@ -50,7 +50,7 @@ def reach_in(files: Files) -> Callable[[KeyPath], VariableScope]:
     """Return what says of each place what its references may stand for: less in a file that is included."""
 
     def reach_of(place: KeyPath) -> VariableScope:
-        file, _ = files.place_of(place)
+        file, _ = files.locate(place)
         return VariableScope(folder=file.folder, prefixes=None if file is files.main else files.prefixes)
 
     return reach_of
@@ -77,7 +77,7 @@ def include(files: Files, variables: Variables, problems: Problems, *, only_own:
     if INCLUDE not in given:
         return
     unread: list[Problem] = []
-    patterns = variables.filled_in(given[INCLUDE], (INCLUDE,))
+    patterns = variables.substitute(given[INCLUDE], (INCLUDE,))
     for path in _included(patterns, files.main, problems):
         try:
             file = read(path, only_own=only_own, only_plain=True)
@@ -100,7 +100,7 @@ def _texts(
     """Return the texts of a list at the top of the main file, as far as they are right."""
     value = given.get(key, [*default])
     if not isinstance(value, list):
-        problems.error((key,), f"expected a list, found {found(value)}")
+        problems.error((key,), f"expected a list, found {describe_value(value)}")
         return ()
     texts = []
     for number, each in enumerate(value):
@@ -113,13 +113,13 @@ def _texts(
 
 def _section(value: object) -> str:
     if not isinstance(value, str) or value not in (*NAMED, *NUMBERED):
-        raise ValueError(f"expected one of {', '.join((*NAMED, *NUMBERED))}, found {found(value)}")
+        raise ValueError(f"expected one of {', '.join((*NAMED, *NUMBERED))}, found {describe_value(value)}")
     return value
 
 
 def _prefix(value: object) -> str:
     if not isinstance(value, str) or not VARIABLE_NAME.fullmatch(value):
-        raise ValueError(f'expected how names of variables begin, such as "TENANT_", found {found(value)}')
+        raise ValueError(f'expected how names of variables begin, such as "TENANT_", found {describe_value(value)}')
     return value
 
 
@@ -136,13 +136,17 @@ def _included(patterns: object, main: File, problems: Problems) -> Iterable[Path
 
 def _globs(patterns: object, problems: Problems) -> Iterator[tuple[int, str]]:
     if not isinstance(patterns, list):
-        problems.error((INCLUDE,), f'expected a list of globs such as ["tenants.d/*.toml"], found {found(patterns)}')
+        problems.error(
+            (INCLUDE,), f'expected a list of globs such as ["tenants.d/*.toml"], found {describe_value(patterns)}'
+        )
         return
     for number, pattern in enumerate(patterns):
         if isinstance(pattern, str) and pattern.strip():
             yield number, pattern.strip()
         else:
-            problems.error((INCLUDE, number), f'expected a glob such as "tenants.d/*.toml", found {found(pattern)}')
+            problems.error(
+                (INCLUDE, number), f'expected a glob such as "tenants.d/*.toml", found {describe_value(pattern)}'
+            )
 
 
 def _matches(pattern: str, main: File) -> Iterator[Path]:
@@ -182,7 +186,7 @@ def _text(path: Path, *, only_own: bool, only_plain: bool) -> str:
         raise failure(path, "there is no such file; `alerter init` writes one to start from") from None
     except PermissionError:
         hint = (
-            "; a service reads it as a user of its own: chmod o+r, with its secrets elsewhere" if unit_of(path) else ""
+            "; a service reads it as a user of its own: chmod o+r, with its secrets elsewhere" if unit_for(path) else ""
         )
         raise failure(path, f"cannot be read: permission denied{hint}") from None
     except OSError as error:

@@ -36,7 +36,7 @@ from alerter.config.rule_models import RECEIVER, RULE
 from alerter.config.types import NAME, VARIABLE, Schema, text_schema
 from alerter.config.variables import VARIABLE_NAME
 from alerter.core.conditions import CONDITIONS, duration_text
-from alerter.core.mutes import WEEKDAYS
+from alerter.core.mute_windows import WEEKDAYS
 from alerter.core.rules import Severity
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
@@ -154,7 +154,7 @@ def _rule() -> Schema:
     schema = table_schema(RULE)
     by_subject: dict[str, list[str]] = {}
     for name, kind in CONDITIONS.items():
-        by_subject.setdefault(kind.subject, []).append(name)
+        by_subject.setdefault(kind.input_kind, []).append(name)
     alone = [{"anyOf": [{"required": [name]} for name in names]} for names in by_subject.values()]
     for severity in Severity:
         schema["properties"][severity.value] |= {

@@ -15,16 +15,23 @@ from alerter.config import advice
 from alerter.config.files import File, Files
 from alerter.config.include import INCLUDE, failure, include, reach_in, read
 from alerter.config.models import Config
-from alerter.config.paths import credentials_of, state_folder
+from alerter.config.paths import load_credentials, state_directory
 from alerter.config.problems import Problems
 from alerter.config.sections import DATABASE, is_name, is_secret, read_sections
 from alerter.config.toml_lines import KeyPath
 from alerter.config.trust import ROOT_USER, why_not_trusted
 from alerter.config.types import MAX_LISTED, Secret
 from alerter.config.urls import database_url, has_scheme, reading_parameter
-from alerter.config.variables import LIES_OPEN, OF_INCLUDED, Variables, VariableScope, is_readable_by_everyone, texts_in
+from alerter.config.variables import (
+    OF_INCLUDED,
+    WORLD_READABLE,
+    Variables,
+    VariableScope,
+    is_readable_by_everyone,
+    iter_texts,
+)
 from alerter.errors import ConfigError, Problem
-from alerter.redaction import Redactor, passwords_of_url, secrets_of_url
+from alerter.redaction import Redactor, url_passwords, url_secrets
 from alerter.servers import read_server_url
 
 VARIABLE = "ALERTER_CONFIG"
@@ -133,7 +140,7 @@ def load_config(
     environ = os.environ if environ is None else environ
     files = Files(read(path, only_own=only_own))
     problems = Problems(files)
-    credentials = credentials_of(path, environ)
+    credentials = load_credentials(path, environ)
     variables = Variables(
         environ,
         credentials,
@@ -144,12 +151,12 @@ def load_config(
         only_own=only_own,
     )
     include(files, variables, problems, only_own=only_own)
-    tree = {key: variables.filled_in(value, (key,)) for key, value in files.tree.items()}
+    tree = {key: variables.substitute(value, (key,)) for key, value in files.tree.items()}
     redactor = Redactor() if redactor is None else redactor
     redactor.add(*_secrets_in(tree, problems, but_for=variables.lacking), *_secrets_of_proxies(environ))
     _check_included_urls(tree, files, problems)
     _check_urls(tree, problems, check_url, but_for=variables.lacking)
-    sections = read_sections(tree, problems, state_folder=state_folder(path, environ))
+    sections = read_sections(tree, problems, state_folder=state_directory(path, environ))
     if problems.errors:
         raise ConfigError(_redacted(problems.errors, redactor))
     config = sections.put_together(path)
@@ -179,35 +186,35 @@ def find_database(written: str, path: Path, environ: Mapping[str, str] | None = 
     """
     environ = os.environ if environ is None else environ
     problems = Problems(Files(read(path)))
-    variables = Variables(environ, credentials_of(path, environ), lambda _: VariableScope(folder=Path()), problems)
-    url = str(variables.filled_in(written, DATABASE))
-    redactor.add(*passwords_of_url(url))
+    variables = Variables(environ, load_credentials(path, environ), lambda _: VariableScope(folder=Path()), problems)
+    url = str(variables.substitute(written, DATABASE))
+    redactor.add(*url_passwords(url))
     if problems.errors:
         raise ValueError(problems.errors[0].text)
-    return database_url(url, state_folder(path, environ))
+    return database_url(url, state_directory(path, environ))
 
 
 def _secrets_in(tree: Mapping[str, object], problems: Problems, *, but_for: Collection[KeyPath]) -> Iterator[str]:
     """Yield what must not be shown, also of a configuration that is wrong, but for places where nothing is known."""
-    for path, text in texts_in(dict(tree)):
+    for path, text in iter_texts(dict(tree)):
         match path:
             case _ if not is_secret(path) or problems.is_wrong(path) or path in but_for:
                 pass  # What is wrong so early is a variable that stands for nothing; its name may be shown.
             case ("service", "database"):
-                yield from passwords_of_url(text)
+                yield from url_passwords(text)
             case ("tenants", *_):
                 yield text
             case ("service", "heartbeat_headers", *_):
                 # A kind of login stands before the secret: "Bearer …", "GenieKey …".
                 yield from (text, text.split()[-1]) if text.strip() else ()
             case _:
-                yield from secrets_of_url(text)
+                yield from url_secrets(text)
 
 
 def _check_included_urls(tree: Mapping[str, object], files: Files, problems: Problems) -> None:
     """Say which receivers of included files would read a file of this machine, wherever it is."""
-    for path, text in texts_in(tree.get("receivers"), ("receivers",)):
-        if files.place_of(path)[0] is not files.main and (name := reading_parameter(text)):
+    for path, text in iter_texts(tree.get("receivers"), ("receivers",)):
+        if files.locate(path)[0] is not files.main and (name := reading_parameter(text)):
             problems.error(path, f"expected no {name!r} in a file that is included: it names a file to be read")
 
 
@@ -224,7 +231,7 @@ def _check_urls(
     tree: Mapping[str, object], problems: Problems, check_url: Callable[[str], str], *, but_for: Collection[KeyPath]
 ) -> None:
     """Say which URLs of receivers no message can be sent to; one of another form than a URL is found later."""
-    for path, text in texts_in(tree.get("receivers"), ("receivers",)):
+    for path, text in iter_texts(tree.get("receivers"), ("receivers",)):
         is_url = path[2:3] == ("urls",) and has_scheme(text)
         if is_url and path not in but_for and not problems.is_wrong(path) and (why := check_url(text)):
             problems.error(path, why)
@@ -247,7 +254,7 @@ def _secrets_of_proxies(environ: Mapping[str, str]) -> Iterator[str]:
     """Yield the passwords of the proxies that the libraries find in the environment."""
     for name, value in environ.items():
         if name.lower() in {"http_proxy", "https_proxy", "all_proxy"}:
-            yield from passwords_of_url(value)
+            yield from url_passwords(value)
 
 
 def _redacted(problems: tuple[Problem, ...], redactor: Redactor) -> tuple[Problem, ...]:
@@ -260,7 +267,7 @@ def _redacted(problems: tuple[Problem, ...], redactor: Redactor) -> tuple[Proble
 def _warn_of_modes(config: Config, files: Files, problems: Problems, *, remedy: str) -> None:
     """Say which files hold a secret and may be read by everyone."""
     of_file = () if isinstance(config.service.database, Secret) else (DATABASE,)
-    text = f"a secret stands in a file that {LIES_OPEN}: {remedy}"
+    text = f"a secret stands in a file that {WORLD_READABLE}: {remedy}"
     open_files = [(file, place) for file in files.all if (place := _open_secret(file, but_for=of_file))]
     for file, place in open_files[:MAX_LISTED]:
         problems.warn_in(file, place, text if file is files.main else f"{text}, {OF_INCLUDED}")
@@ -289,5 +296,5 @@ def _open_secret(file: File, *, but_for: Collection[KeyPath]) -> KeyPath | None:
     """Return where a secret stands in a file that everyone may read, or None."""
     if not is_readable_by_everyone(_path_of(file)):
         return None
-    written = (place for place, text in texts_in(dict(file.tables)) if is_secret(place) and "${" not in text)
+    written = (place for place, text in iter_texts(dict(file.tables)) if is_secret(place) and "${" not in text)
     return next((place for place in written if place not in but_for), None)

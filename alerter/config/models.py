@@ -19,7 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 from pydantic import Field as Key
 
 from alerter.config import types
-from alerter.config.problems import found
+from alerter.config.problems import describe_value
 from alerter.config.types import (
     AnySeverity,
     ApiKey,
@@ -49,10 +49,11 @@ from alerter.config.urls import (
     ProxyAddresses,
     WebPage,
 )
-from alerter.core.mutes import MuteWindow, WindowName
-from alerter.core.notifications import Receiver, ReceiverName, Route
+from alerter.core.mute_windows import MuteWindow, WindowName
 from alerter.core.outbox import TargetName
-from alerter.core.rules import MATCH_ALL, Rule, RuleName, Selector, match_labels
+from alerter.core.routes import Receiver, ReceiverName, Route
+from alerter.core.rules import Rule, RuleName
+from alerter.core.selectors import MATCH_ALL, Selector, match_labels
 from alerter.core.series import Tenant
 from alerter.errors import Problem
 
@@ -105,7 +106,7 @@ class PageAccess(StrEnum):
 
 def _api(value: object) -> ApiVersion:
     if isinstance(value, int | float):
-        raise ValueError(f'expected "1.0" or "2.0" in quotes, found {found(value)}')  # noqa: TRY004
+        raise ValueError(f'expected "1.0" or "2.0" in quotes, found {describe_value(value)}')  # noqa: TRY004
     return types.one_of(ApiVersion, value)
 
 

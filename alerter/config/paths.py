@@ -38,7 +38,7 @@ class Credentials:
     absence: str = ""
     remedy: str = "chmod o-r, or write ${NAME}"
 
-    def file_of(self, name: str) -> Path | None:
+    def file_for(self, name: str) -> Path | None:
         """Return the file that holds a secret, or None where there is none of the name."""
         files = (folder / f"{prefix}{name}" for folder, prefix in self.places)
         return next((file for file in files if os.path.isfile(file)), None)  # noqa: PTH113 - a name may be too long
@@ -50,14 +50,14 @@ class Credentials:
         return self.absence or f"there is no credential {self.places[-1][0] / name}"
 
 
-def unit_of(path: Path, *, root: Path = ROOT) -> str | None:
+def unit_for(path: Path, *, root: Path = ROOT) -> str | None:
     """Return the unit, without `.service`, that runs with a configuration; None where none of ours does."""
     if path.absolute().parent != root / SERVICE_FOLDER or path.suffix != ".toml":
         return None
     return "alerter" if path.stem == "rules" else f"alerter@{path.stem}"
 
 
-def state_folder(path: Path, environ: Mapping[str, str], *, root: Path = ROOT) -> Path:
+def state_directory(path: Path, environ: Mapping[str, str], *, root: Path = ROOT) -> Path:
     """Return what the path of an SQLite file is relative to: the service's data, or the configuration's folder.
 
     Args:
@@ -78,7 +78,7 @@ def state_folder(path: Path, environ: Mapping[str, str], *, root: Path = ROOT) -
 
 def data_folder(path: Path, *, root: Path = ROOT) -> Path | None:
     """Return where the service of a configuration keeps its data; None where none of ours runs with it."""
-    unit = unit_of(path, root=root)
+    unit = unit_for(path, root=root)
     return None if unit is None else root / "var/lib" / unit
 
 
@@ -87,7 +87,7 @@ def _is_installed(unit: str, *, root: Path) -> bool:
     return any((root / folder / name).is_file() for folder in UNIT_FOLDERS)
 
 
-def credentials_of(path: Path, environ: Mapping[str, str], *, root: Path = ROOT) -> Credentials:
+def load_credentials(path: Path, environ: Mapping[str, str], *, root: Path = ROOT) -> Credentials:
     """Return the secrets of a configuration's service: what is handed to this process, or what root may read beside it.
 
     Args:
@@ -95,15 +95,15 @@ def credentials_of(path: Path, environ: Mapping[str, str], *, root: Path = ROOT)
         environ: Has systemd's `CREDENTIALS_DIRECTORY` within a service.
         root: Of the file system.
     """
-    unit, given = unit_of(path, root=root), environ.get("CREDENTIALS_DIRECTORY", "")
+    unit, given = unit_for(path, root=root), environ.get("CREDENTIALS_DIRECTORY", "")
     found = _credentials(path, unit, given, root=root)
     # Its user has no name that a file could belong to: what only root may read, the service may not either.
-    remedy = f"put it into {folders_of(path)[0]}/NAME and write ${{NAME}}"
+    remedy = f"put it into {credential_folders(path)[0]}/NAME and write ${{NAME}}"
     return found if unit is None else replace(found, remedy=remedy)
 
 
 def _credentials(path: Path, unit: str | None, given: str, *, root: Path) -> Credentials:
-    plain, sealed = folders_of(path)
+    plain, sealed = credential_folders(path)
     if given:
         places = tuple((Path(given), prefix) for prefix in ("", ENCRYPTED, PLAIN))
         hint = f"{plain} had no such file when {unit}.service started" if unit is not None else ""
@@ -118,7 +118,7 @@ def _credentials(path: Path, unit: str | None, given: str, *, root: Path) -> Cre
     return Credentials(places=(*places[:2], (plain, ""), *places[2:]), sealed=sealed)
 
 
-def folders_of(path: Path) -> tuple[Path, Path]:
+def credential_folders(path: Path) -> tuple[Path, Path]:
     """Return where a service's secrets lie, a file for each: plain ones, and what `systemd-creds encrypt` wrote."""
     plain = path.absolute().with_name("credentials" if path.stem == "rules" else f"{path.stem}.credentials")
     return plain, plain.with_name(f"{plain.name}.encrypted")

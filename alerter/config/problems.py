@@ -12,7 +12,7 @@ from json import dumps
 from re import compile as compile_regex
 
 from alerter.config.files import File, Files
-from alerter.config.source_lines import MIN_TOKEN, has_token, shown_line
+from alerter.config.source_lines import MIN_TOKEN, resembles_secret, shown_line
 from alerter.config.toml_lines import KeyPath
 from alerter.errors import Problem
 from alerter.redaction import is_token
@@ -44,7 +44,7 @@ def _letter_pairs(text: str) -> set[tuple[str, str]]:
     return set(pairwise(text))
 
 
-def found(value: object) -> str:
+def describe_value(value: object) -> str:
     """Return what stands in the file, as an error says it: `text 'abc'`, `the number 5`, `a list`."""
     match value:
         case bool():
@@ -54,10 +54,10 @@ def found(value: object) -> str:
         case str() if value.strip():
             return shown(value) if _may_be_secret(value) else f"text {value!r}"
         case _:
-            return kind_of(value)
+            return describe_type(value)
 
 
-def kind_of(value: object) -> str:
+def describe_type(value: object) -> str:
     """Return the same without the value, for what must not be shown."""
     if value == []:
         return "an empty list"
@@ -103,11 +103,11 @@ class Problems:
         self._broken: set[KeyPath] = set()
         self._written: dict[KeyPath, tuple[str, str]] = {}
 
-    def fill_in(self, path: KeyPath, *, written: str, value: str) -> None:
+    def mark_substituted(self, path: KeyPath, *, written: str, value: str) -> None:
         """Note that `value` stands for what is written in the file: no text may show it."""
         self._written[path] = (written, value)
 
-    def break_off(self, path: KeyPath, text: str) -> None:
+    def stop_at(self, path: KeyPath, text: str) -> None:
         """Add an error after which nothing else is said of that value."""
         self.error(path, text)
         self._broken.add(path)
@@ -148,9 +148,9 @@ class Problems:
         """All warnings, in the order of files and lines."""
         return self._in_order(self._warnings)
 
-    def place_text(self, path: KeyPath, *, in_timezone: KeyPath) -> str:
+    def location_text(self, path: KeyPath, *, in_timezone: KeyPath) -> str:
         """Return where a value stands, for an error about another one: `line 12`, or `tenants.d/acme.toml:12`."""
-        return self._files.place_text(path, in_timezone=self._files.place_of(in_timezone)[0])
+        return self._files.location_text(path, in_timezone=self._files.locate(in_timezone)[0])
 
     def _problem(self, path: KeyPath, text: str) -> Problem:
         written, value = self._written.get(path, ("", ""))
@@ -158,7 +158,7 @@ class Problems:
             for form in (f"text {value!r}", repr(value)):
                 text = text.replace(form, f"what {written!r} stands for")
             text = text.replace(value, "***") if len(value) >= MIN_VALUE else text
-        return _problem_in(*self._files.place_of(path), text)
+        return _problem_in(*self._files.locate(path), text)
 
     def _in_order(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
         order = {file.name: number for number, file in enumerate(self._files.all)}
@@ -193,7 +193,7 @@ def _shown_path(path: KeyPath, tables: Mapping[str, object]) -> str:
 
 
 def _shown_key(key: str) -> str:
-    if len(key) > MAX_SHOWN_LENGTH or has_token(key):
+    if len(key) > MAX_SHOWN_LENGTH or resembles_secret(key):
         return f"text of {len(key)} characters"
     return key if _BARE_KEY.fullmatch(key) else dumps(key, ensure_ascii=False)
 

@@ -14,7 +14,7 @@ from alerter.config.files import File, Files, Tree
 from alerter.config.include import include, reach_in, read
 from alerter.config.load import find_database
 from alerter.config.models import Config, TenantConfig
-from alerter.config.paths import credentials_of
+from alerter.config.paths import load_credentials
 from alerter.config.problems import Problems
 from alerter.config.sections import is_name, read_sections
 from alerter.config.variables import Variables
@@ -48,22 +48,22 @@ def load_rules(path: Path, *, installed: Config | None, tenants: Iterable[str] =
     """
     file = read(path)
     if installed is not None:
-        config = config_of(file, _rest_of(installed))
+        config = build_rule_config(file, _rest_of(installed))
         return replace(config, service=installed.service)
     service = file.tables.get("service", {})
     if isinstance(service, dict):
         service = {key: service[key] for key in _OF_SERVICE if key in service}
         if isinstance(database := service.get("database", DATABASE), str):
             service["database"] = find_database(database, path, redactor=Redactor())
-    return config_of(file, {"service": service, "tenants": of_names(tenants or [_NOBODY])})
+    return build_rule_config(file, {"service": service, "tenants": tenants_from_names(tenants or [_NOBODY])})
 
 
-def of_names(tenants: Iterable[str]) -> Tree:
+def tenants_from_names(tenants: Iterable[str]) -> Tree:
     """Return tenants of which nothing is known but their names, as a file has them."""
     return dict.fromkeys(tenants, _KEYS)
 
 
-def config_of(file: File, rest: Tree) -> Config:
+def build_rule_config(file: File, rest: Tree) -> Config:
     """Return the configuration that a file of rules and the rest of it make.
 
     Args:
@@ -91,14 +91,14 @@ def _filled_in(files: Files, problems: Problems) -> dict[str, object]:
     """Return what files say of `SECTIONS`; nothing in them that decides depends on a variable: none is looked for."""
     variables = Variables(
         {},
-        credentials_of(Path(files.main.name), {}),
+        load_credentials(Path(files.main.name), {}),
         reach_in(files),
         problems,
         is_name=is_name,
         may_lack=lambda _: True,
     )
     include(files, variables, problems)
-    return {key: variables.filled_in(files.tree[key], (key,)) for key in SECTIONS if key in files.tree}
+    return {key: variables.substitute(files.tree[key], (key,)) for key in SECTIONS if key in files.tree}
 
 
 def _rest_of(installed: Config) -> Tree:

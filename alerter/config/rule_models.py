@@ -33,13 +33,14 @@ from alerter.config.types import (
     longest,
     shortest,
 )
-from alerter.config.urls import AppriseUrl, WebPage, id_of, scheme_of
-from alerter.core.conditions import CONDITIONS, Condition, Subject
-from alerter.core.mutes import WEEKDAYS
-from alerter.core.notifications import Receiver, ReceiverName
+from alerter.config.urls import AppriseUrl, WebPage, url_digest, url_scheme
+from alerter.core.conditions import CONDITIONS, Condition, InputKind
+from alerter.core.mute_windows import WEEKDAYS
 from alerter.core.outbox import TargetName
 from alerter.core.review import ReportSchedule
-from alerter.core.rules import MATCH_ALL, Level, Per, Rule, RuleName, Severity
+from alerter.core.routes import Receiver, ReceiverName
+from alerter.core.rules import Level, Per, Rule, RuleName, Severity
+from alerter.core.selectors import MATCH_ALL
 
 Built = TypeVar("Built")
 
@@ -111,7 +112,7 @@ class LevelConfig(Section):
     def _is_a_level(self) -> "LevelConfig":
         if not self.conditions:
             raise ValueError(f"expected a condition: {', '.join(CONDITIONS)}")
-        if len({condition.subject for condition in self.conditions}) > 1:
+        if len({condition.input_kind for condition in self.conditions}) > 1:
             raise ValueError("expected 'no_data' alone: it looks at polling, the other conditions at held messages")
         return self
 
@@ -154,7 +155,7 @@ class RuleConfig(Section):
 
     def rule(self, tenants: Iterable[TenantConfig]) -> Rule:
         """Return the rule for those of these tenants that it is for."""
-        is_about_polling = any(condition.subject is Subject.POLLING for condition in self.conditions)
+        is_about_polling = any(condition.input_kind is InputKind.POLLING for condition in self.conditions)
         return Rule(
             name=RuleName(self.name),
             levels={severity: self._level(level) for severity, level in self.levels.items()},
@@ -224,7 +225,7 @@ def receiver_of(name: str, table: Any, service: ServiceConfig) -> ReceiverConfig
     """Return the receiver that a table describes, and its targets."""
     urls: tuple[Secret, ...] = table.urls
     report: WeeklyReportConfig | None = table.weekly_report
-    schemes = [scheme_of(url) for url in urls]
+    schemes = [url_scheme(url) for url in urls]
     numbers = [schemes[: index + 1].count(scheme) for index, scheme in enumerate(schemes)]
     targets = tuple(
         Target(name=TargetName(f"{name}/{scheme}" + (f"-{number}" if number > 1 else "")), url=url)
@@ -234,7 +235,7 @@ def receiver_of(name: str, table: Any, service: ServiceConfig) -> ReceiverConfig
         Receiver,
         table,
         name=ReceiverName(name),
-        targets=tuple(map(id_of, urls)),
+        targets=tuple(map(url_digest, urls)),
         weekly_report=None if report is None else report.schedule(service),
     )
     return ReceiverConfig(receiver=receiver, targets=targets)

@@ -19,9 +19,9 @@ from alerter.config import types
 from alerter.config.files import File, Files
 from alerter.config.include import read
 from alerter.config.models import Config, PollInterval, Section
-from alerter.config.problems import Problems, found, shown, suggestion
-from alerter.config.rule_files import RECEIVER, SECTIONS, config_of, of_names
-from alerter.config.sections import validated
+from alerter.config.problems import Problems, describe_value, shown, suggestion
+from alerter.config.rule_files import RECEIVER, SECTIONS, build_rule_config, tenants_from_names
+from alerter.config.sections import validate_section
 from alerter.config.toml_lines import KeyPath
 from alerter.config.types import AnySeverity, Text, TimeZone
 from alerter.core.backtest.rule_tests import (
@@ -46,12 +46,14 @@ def _moment(value: object) -> timedelta | datetime:
     """Return a span since the first poll, or an instant."""
     if isinstance(value, datetime):
         return _instant(value)
-    return types.duration(value)
+    return types.parse_duration(value)
 
 
 def _instant(value: object) -> datetime:
     if not isinstance(value, datetime) or value.tzinfo is None:
-        raise ValueError(f"expected a date and time with an offset such as 2026-01-05T09:00:00Z, found {found(value)}")
+        raise ValueError(
+            f"expected a date and time with an offset such as 2026-01-05T09:00:00Z, found {describe_value(value)}"
+        )
     return value.astimezone(UTC)
 
 
@@ -102,7 +104,7 @@ class FileTable(Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tests:
+class RuleTestFile:
     """A file of rule tests.
 
     Attributes:
@@ -123,7 +125,7 @@ class _Written(NamedTuple):
     table: TestTable
 
 
-def load_tests(path: Path) -> Tests:
+def load_tests(path: Path) -> RuleTestFile:
     """Return the tests that a file holds.
 
     Raises:
@@ -136,13 +138,13 @@ def load_tests(path: Path) -> Tests:
     if head is not None:
         rules = _rules_file(file, head, problems)
         tenants = {tenant for test in tests for tenant, _, _ in _series(test)} | {TENANT}
-        config = None if rules is None else config_of(rules, _rest(rules, head, tenants))
+        config = None if rules is None else build_rule_config(rules, _rest(rules, head, tenants))
     if head is None or config is None or problems.errors:
         raise ConfigError(problems.errors)
     scenarios = tuple(_scenario(test, head, config, problems) for test in tests)
     if problems.errors:
         raise ConfigError(problems.errors)
-    return Tests(config=config, begin=head.begin, scenarios=scenarios)
+    return RuleTestFile(config=config, begin=head.begin, scenarios=scenarios)
 
 
 def _head(file: File, problems: Problems) -> FileTable | None:
@@ -152,21 +154,21 @@ def _head(file: File, problems: Problems) -> FileTable | None:
             problems.error((key,), "expected either 'rules_file' or the rules themselves, found both")
     if "rules_file" not in own and "rules" not in file.tables:
         problems.error(("rules",), 'missing: expected [[rules]] to be tested, or rules_file = "rules.toml"')
-    checked = validated(FileTable, own, (), problems)
+    checked = validate_section(FileTable, own, (), problems)
     return None if checked is None or checked.dropped else checked.table
 
 
 def _tests(file: File, problems: Problems) -> Iterator[_Written]:
     raw = file.tables.get("tests", [])
     if not isinstance(raw, list) or not raw:
-        problems.error(("tests",), f"expected [[tests]] in two brackets, at least one, found {found(raw)}")
+        problems.error(("tests",), f"expected [[tests]] in two brackets, at least one, found {describe_value(raw)}")
         return
     for number, each in enumerate(raw):
         path = ("tests", number)
         if not isinstance(each, dict):
-            problems.error(path, f"expected [[tests]] in two brackets, found {found(each)}")
+            problems.error(path, f"expected [[tests]] in two brackets, found {describe_value(each)}")
             continue
-        checked = validated(TestTable, each, path, problems)
+        checked = validate_section(TestTable, each, path, problems)
         if checked is not None and not checked.dropped:
             yield _Written(path, checked.table)
 
@@ -188,7 +190,7 @@ def _rest(file: File, head: FileTable, tenants: Iterable[str]) -> Mapping[str, o
     zone = written.get("timezone") if isinstance(written, dict) else None
     zone = head.timezone.key if head.timezone is not None else zone
     service = {"poll_interval": f"{int(head.poll_interval.total_seconds())}s"}
-    return {"service": service | ({} if zone is None else {"timezone": zone}), "tenants": of_names(tenants)}
+    return {"service": service | ({} if zone is None else {"timezone": zone}), "tenants": tenants_from_names(tenants)}
 
 
 def _series(test: _Written) -> Iterator[tuple[str, KeyPath, str]]:

@@ -25,12 +25,12 @@ from alerter.config.models import (
     WebConfig,
     named_windows,
 )
-from alerter.config.problems import Problems, found, kind_of, suggestion
+from alerter.config.problems import Problems, describe_type, describe_value, suggestion
 from alerter.config.rule_models import RECEIVER, RULE, RuleConfig, receiver_of
 from alerter.config.toml_lines import KeyPath
 from alerter.config.types import Secret, checked_name
 from alerter.core.conditions import CONDITIONS
-from alerter.core.mutes import WindowName
+from alerter.core.mute_windows import WindowName
 from alerter.core.rules import with_no_data_rules
 from alerter.core.series import Tenant
 
@@ -52,7 +52,7 @@ AnyTable = TypeVar("AnyTable", bound=Section)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Validated(Generic[AnyTable]):
+class PartialSection(Generic[AnyTable]):
     """A table as far as it is right.
 
     Attributes:
@@ -147,7 +147,7 @@ def _check_sections(tree: Tree, problems: Problems) -> None:
     for key in tree:
         if key in SECTIONS:
             continue
-        if key in keys_of(ServiceConfig):
+        if key in allowed_keys(ServiceConfig):
             problems.error((key,), "expected below [service], found above every table")
         else:
             problems.error((key,), unknown_key(key, (*INCLUDE_KEYS, *SECTIONS)))
@@ -158,50 +158,50 @@ def _check_sections(tree: Tree, problems: Problems) -> None:
 
 def _single(
     tree: Tree, section: str, table: type[AnyTable], problems: Problems, *, context: object = None
-) -> Validated[AnyTable]:
+) -> PartialSection[AnyTable]:
     """Return a section such as `[service]`, which has a default for everything."""
     raw = tree.get(section, {})
     if not isinstance(raw, dict):
-        problems.error((section,), f"expected a table [{section}], found {kind_of(raw)}")
+        problems.error((section,), f"expected a table [{section}], found {describe_type(raw)}")
         raw = {}
-    checked = validated(table, raw, (section,), problems, context=context)
-    return checked or Validated(table=table.model_validate({}, context=context))
+    checked = validate_section(table, raw, (section,), problems, context=context)
+    return checked or PartialSection(table=table.model_validate({}, context=context))
 
 
 def _named(
     tree: Tree, section: str, table: type[AnyTable], problems: Problems
-) -> Iterator[tuple[str, Validated[AnyTable]]]:
+) -> Iterator[tuple[str, PartialSection[AnyTable]]]:
     """Yield the tables of a section such as `[tenants.NAME]` by name."""
     raw = tree.get(section, {})
     if not isinstance(raw, dict):
-        problems.error((section,), f"{expected_form(section)}, found {kind_of(raw)}")
+        problems.error((section,), f"{expected_form(section)}, found {describe_type(raw)}")
         return
     for name, each in raw.items():
         path = (section, name)
         if not isinstance(each, dict):
-            problems.error(path, f"{expected_form(section)}, found {kind_of(each)}")
+            problems.error(path, f"{expected_form(section)}, found {describe_type(each)}")
             continue
         try:
             checked_name(name)
         except ValueError as error:
             problems.error(path, str(error))
-        if checked := validated(table, each, path, problems, name=name):
+        if checked := validate_section(table, each, path, problems, name=name):
             yield name, checked
 
 
 def _numbered(
     tree: Tree, section: str, table: type[AnyTable], problems: Problems
-) -> Iterator[tuple[int, Validated[AnyTable]]]:
+) -> Iterator[tuple[int, PartialSection[AnyTable]]]:
     """Yield the tables of a section such as `[[rules]]` by number."""
     raw = tree.get(section, [])
     if not isinstance(raw, list):
-        problems.error((section,), f"{expected_form(section)}, found {kind_of(raw)}")
+        problems.error((section,), f"{expected_form(section)}, found {describe_type(raw)}")
         return
     for number, each in enumerate(raw):
         path = (section, number)
         if not isinstance(each, dict):
-            problems.error(path, f"{expected_form(section)}, found {kind_of(each)}")
-        elif checked := validated(table, each, path, problems):
+            problems.error(path, f"{expected_form(section)}, found {describe_type(each)}")
+        elif checked := validate_section(table, each, path, problems):
             yield number, checked
 
 
@@ -225,12 +225,12 @@ def _check_references(tree: Tree, sections: Sections, problems: Problems) -> Non
         for number, rule in sections.rules.items()
         for index, name in enumerate(rule.mute_windows)
     }
-    validate.check_window_names(windows, [str(name) for name in _tables(tree, "mute_windows")], problems)
+    validate.check_mute_window_names(windows, [str(name) for name in _tables(tree, "mute_windows")], problems)
     validate.check_fallbacks({str(path[1]): name for path, name in fallbacks.items()}, problems)
     validate.check_unique({("tenants", name): str(name) for name in _tables(tree, "tenants")}, problems)
     validate.check_unique(_texts(_tables(tree, "rules"), "rules", "name"), problems)
     if not any(problems.is_wrong(("service", key)) for key in ("retention", "downsample_after")):
-        validate.check_windows(sections.rules, sections.service, problems)
+        validate.check_lookbacks(sections.rules, sections.service, problems)
 
 
 def _tables(tree: Tree, section: str) -> dict[str | int, Tree]:
@@ -246,7 +246,7 @@ def _texts(tables: Mapping[str | int, Tree], section: str, key: str) -> dict[Key
     return {path: text.strip() for path, text in texts.items() if isinstance(text, str)}
 
 
-def validated(
+def validate_section(
     table: type[AnyTable],
     raw: dict[str, object],
     path: KeyPath,
@@ -254,7 +254,7 @@ def validated(
     *,
     name: str | None = None,
     context: object = None,
-) -> Validated[AnyTable] | None:
+) -> PartialSection[AnyTable] | None:
     """Return a table of the file, or as much of it as is right; None where too little is left.
 
     Args:
@@ -267,9 +267,9 @@ def validated(
     """
     known = {} if "name" not in table.model_fields or name is None else {"name": name}
     if known and "name" in raw:
-        problems.error((*path, "name"), unknown_key("name", keys_of(table)))
+        problems.error((*path, "name"), unknown_key("name", allowed_keys(table)))
     try:
-        return Validated(table=table.model_validate(raw | known, context=context))
+        return PartialSection(table=table.model_validate(raw | known, context=context))
     except ValidationError as error:
         # A default that is made of another value, which is wrong.
         details = [each for each in error.errors(include_url=False) if each["type"] != "default_factory_not_called"]
@@ -283,10 +283,10 @@ def validated(
         rest = table.model_validate(right | known, context=context)
     except ValidationError:
         return None
-    return Validated(table=rest, dropped=frozenset(wrong | meant))
+    return PartialSection(table=rest, dropped=frozenset(wrong | meant))
 
 
-def keys_of(table: type[BaseModel]) -> list[str]:
+def allowed_keys(table: type[BaseModel]) -> list[str]:
     """Return the keys that a table may have, as the file writes them."""
     return [field.alias or name for name, field in table.model_fields.items() if not field.exclude]
 
@@ -296,7 +296,10 @@ def _meant(table: type[BaseModel], details: list[ErrorDetails]) -> set[str]:
     unknown = (detail["loc"] for detail in details if detail["type"] == "extra_forbidden")
     close = ((loc, _table_at(table, loc[:-1])) for loc in unknown)
     return {
-        key for loc, at in close for key in keys_of(at) if suggestion(str(loc[-1]), keys_of(at)).find(repr(key)) > 0
+        key
+        for loc, at in close
+        for key in allowed_keys(at)
+        if suggestion(str(loc[-1]), allowed_keys(at)).find(repr(key)) > 0
     }
 
 
@@ -336,7 +339,7 @@ _LIMITS = {
 def _text(table: type[BaseModel], detail: ErrorDetails, path: KeyPath) -> str:
     """Return one of pydantic's findings in our words."""
     value, context = detail["input"], detail.get("ctx", {})
-    shown = kind_of(value) if is_secret((*path, *detail["loc"])) else found(value)
+    shown = describe_type(value) if is_secret((*path, *detail["loc"])) else describe_value(value)
     match detail["type"]:
         case "value_error":
             return str(context["error"])
@@ -370,7 +373,7 @@ def _unknown_key_text(key: str, table: type[BaseModel]) -> str:
         return f"unknown key: a condition stands in a level, such as warning = {{ {key} = {{ … }} }}"
     if key in {"include", "include_sections", "include_variables"}:
         return "unknown key: it belongs above every table, at the top of the file"
-    return unknown_key(key, keys_of(table))
+    return unknown_key(key, allowed_keys(table))
 
 
 def unknown_key(key: str, known: Collection[str]) -> str:

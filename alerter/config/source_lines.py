@@ -16,7 +16,7 @@ HIDDEN = "…"
 MAX_CHARACTERS = 200
 
 
-def has_token(name: str) -> bool:
+def resembles_secret(name: str) -> bool:
     """Say whether a name is hardly one: a secret may have been pasted in its place."""
     segments = _SEPARATOR.split(name)
     return any(len(piece) >= MIN_TOKEN and any(map(str.isdigit, piece)) for piece in segments)
@@ -41,7 +41,7 @@ def shown_line(line: str, column: int, text: str) -> tuple[str, int]:
 
     line = line.expandtabs(1)
     shown = _PIECES.sub(piece, line).rstrip()
-    if len(shown) > MAX_CHARACTERS or any(has_token(word) for word in _WORD.findall(shown)):
+    if len(shown) > MAX_CHARACTERS or any(resembles_secret(word) for word in _WORD.findall(shown)):
         return "", 1
     return shown, max(column + moved, 1)
 
@@ -60,6 +60,6 @@ def shown_broken_line(line: str, column: int) -> tuple[str, int]:
     line = line.expandtabs(1)
     name, equals, _ = line.partition("=")
     head = f"{name}= {HIDDEN}" if equals else line if line.lstrip().startswith("[") else ""
-    if not head or len(head) > MAX_CHARACTERS or any(has_token(word) for word in _WORD.findall(head)):
+    if not head or len(head) > MAX_CHARACTERS or any(resembles_secret(word) for word in _WORD.findall(head)):
         return "", 1
     return head, min(column, len(head))

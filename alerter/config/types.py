@@ -29,10 +29,11 @@ from pydantic import (
 from pydantic_core import CoreSchema
 from pydantic_core.core_schema import list_schema, no_info_after_validator_function, str_schema
 
-from alerter.config.problems import found, shown, suggestion
+from alerter.config.problems import describe_value, shown, suggestion
 from alerter.core.conditions import duration_text
-from alerter.core.mutes import WEEKDAYS
-from alerter.core.rules import Per, Selector, Severity
+from alerter.core.mute_windows import WEEKDAYS
+from alerter.core.rules import Per, Severity
+from alerter.core.selectors import Selector
 
 Schema: TypeAlias = dict[str, Any]
 Member = TypeVar("Member", bound=StrEnum)
@@ -99,15 +100,15 @@ def _as_selector(source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # n
     return no_info_after_validator_function(source, handler.generate_schema(AtLeastOne[Glob]))
 
 
-def duration(value: object) -> timedelta:
+def parse_duration(value: object) -> timedelta:
     """Return the span that `1w2d3h4m5s` or a part of it says: each unit at most once, the largest first."""
     expected = 'expected a duration such as "10m"'
     if isinstance(value, timedelta):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
-        raise ValueError(f"{expected}, found {found(value)}: add a unit (s, m, h, d or w), in quotes")  # noqa: TRY004
+        raise ValueError(f"{expected}, found {describe_value(value)}: add a unit (s, m, h, d or w), in quotes")  # noqa: TRY004
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{expected}, found {found(value)}")
+        raise ValueError(f"{expected}, found {describe_value(value)}")
     match = DURATION.fullmatch(value.strip())
     if match is None:
         raise ValueError(f"{expected}, found {shown(value)}")
@@ -158,14 +159,14 @@ def time_of_day(value: object) -> time:
     match = CLOCK.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
         hint = ': midnight is "00:00"' if value == "24:00" else ""
-        raise ValueError(f"{expected}, found {found(value)}{hint}")
+        raise ValueError(f"{expected}, found {describe_value(value)}{hint}")
     return time(int(match[1]), int(match[2]))
 
 
 def weekdays(value: object) -> frozenset[int]:
     """Return the days of the week, Monday 0, that `sun` or `mon-fri` names; a range may go over the weekend."""
     if not isinstance(value, str):
-        raise ValueError(f'expected a day such as "mon" or a range such as "mon-fri", found {found(value)}')  # noqa: TRY004
+        raise ValueError(f'expected a day such as "mon" or a range such as "mon-fri", found {describe_value(value)}')  # noqa: TRY004
     first, dash, last = (part.strip() for part in value.casefold().partition("-"))
     begin, end = _weekday(first, value), _weekday(last if dash else first, value)
     return frozenset((begin + step) % len(WEEKDAYS) for step in range((end - begin) % len(WEEKDAYS) + 1))
@@ -175,14 +176,16 @@ def weekday(value: object) -> str:
     """Return a day of the week as `mon` names it."""
     if not isinstance(value, str) or value.strip().casefold() not in WEEKDAYS:
         hint = suggestion(value.strip().casefold()[:3], WEEKDAYS) if isinstance(value, str) else ""
-        raise ValueError(f"expected {listed(WEEKDAYS)}, found {found(value)}{hint}")
+        raise ValueError(f"expected {listed(WEEKDAYS)}, found {describe_value(value)}{hint}")
     return value.strip().casefold()
 
 
 def _weekday(name: str, value: str) -> int:
     if name not in WEEKDAYS:
         hint = suggestion(name[:3], WEEKDAYS)
-        raise ValueError(f'expected {listed(WEEKDAYS)}, or a range such as "mon-fri", found {found(value)}{hint}')
+        raise ValueError(
+            f'expected {listed(WEEKDAYS)}, or a range such as "mon-fri", found {describe_value(value)}{hint}'
+        )
     return WEEKDAYS.index(name)
 
 
@@ -191,7 +194,7 @@ def one_of(kind: type[Member], value: object) -> Member:
     names = [str(member) for member in kind]
     if not isinstance(value, str) or value.strip() not in names:
         hint = suggestion(value, names) if isinstance(value, str) else ""
-        raise ValueError(f"expected {listed(names)}, found {found(value)}{hint}")
+        raise ValueError(f"expected {listed(names)}, found {describe_value(value)}{hint}")
     return kind(value.strip())
 
 
@@ -214,22 +217,24 @@ def checked_name(value: str) -> str:
 def labels(value: object) -> Mapping[str, str]:
     """Return labels as Prometheus takes them: names of letters, digits and `_`, and values that are lines of text."""
     if not isinstance(value, dict):
-        raise ValueError(f'expected a table such as {{ tier = "gold" }}, found {found(value)}')  # noqa: TRY004
+        raise ValueError(f'expected a table such as {{ tier = "gold" }}, found {describe_value(value)}')  # noqa: TRY004
     return MappingProxyType({_label(name): _label_value(name, text) for name, text in value.items()})
 
 
 def label_globs(value: object) -> Mapping[str, tuple[str, ...]]:
     """Return which values of labels are wanted: a glob or several for each label."""
     if not isinstance(value, dict):
-        raise ValueError(f'expected a table such as {{ tier = "gold" }}, found {found(value)}')  # noqa: TRY004
+        raise ValueError(f'expected a table such as {{ tier = "gold" }}, found {describe_value(value)}')  # noqa: TRY004
     return MappingProxyType({_label(name): _label_globs(name, globs) for name, globs in value.items()})
 
 
 def _label_globs(name: str, value: object) -> tuple[str, ...]:
     written = value if isinstance(value, list) else [value]
-    globs = tuple(glob(each.strip()) for each in written if isinstance(each, str))
+    globs = tuple(parse_glob(each.strip()) for each in written if isinstance(each, str))
     if not globs or len(globs) < len(written):
-        raise ValueError(f'expected a glob such as "gold", or a list of them, for {name!r}, found {found(value)}')
+        raise ValueError(
+            f'expected a glob such as "gold", or a list of them, for {name!r}, found {describe_value(value)}'
+        )
     return globs
 
 
@@ -245,7 +250,7 @@ def _label_value(name: str, value: object) -> str:
     text = value.strip() if isinstance(value, str) else ""
     if not text or not text.isprintable() or len(text) > MAX_LABEL:
         raise ValueError(
-            f"expected text of one line, at most {MAX_LABEL} characters, for {name!r}, found {found(value)}"
+            f"expected text of one line, at most {MAX_LABEL} characters, for {name!r}, found {describe_value(value)}"
         )
     return text
 
@@ -257,7 +262,7 @@ def title(value: str) -> str:
     return value
 
 
-def glob(value: str) -> str:
+def parse_glob(value: str) -> str:
     """Return a glob, perhaps with a `!` before it."""
     if not value.removeprefix("!").strip():
         raise ValueError(f'expected a glob such as "Spam*" or "!Spam*", found {shown(value)}')
@@ -301,13 +306,13 @@ def base64_key(value: str) -> str:
     return value
 
 
-def timezone(value: object) -> ZoneInfo:
+def parse_timezone(value: object) -> ZoneInfo:
     """Return a time zone by its IANA name."""
     expected = 'expected a time zone such as "Europe/London"'
     if isinstance(value, ZoneInfo):
         return value
     if not isinstance(value, str):
-        raise ValueError(f"{expected}, found {found(value)}")  # noqa: TRY004 - pydantic takes ValueErrors
+        raise ValueError(f"{expected}, found {describe_value(value)}")  # noqa: TRY004 - pydantic takes ValueErrors
     try:
         return ZoneInfo(value.strip())
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -359,7 +364,7 @@ PasswordHashes = Annotated[
     WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}}),
 ]
 _SPAN = whole_schema(rf"(?=\S){DURATION.pattern}", "90s", "10m", "1h30m", "2d")
-Duration = Annotated[timedelta, BeforeValidator(duration), WithJsonSchema(_SPAN)]
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), WithJsonSchema(_SPAN)]
 PositiveDuration = Annotated[
     Duration,
     AfterValidator(_longer_than_nothing),
@@ -374,11 +379,11 @@ Weekdays = Annotated[
 Weekday = Annotated[str, PlainValidator(weekday), WithJsonSchema(whole_schema(_DAY, "mon"))]
 TimeZone = Annotated[
     ZoneInfo,
-    PlainValidator(timezone),
+    PlainValidator(parse_timezone),
     WithJsonSchema(text_schema(r"\S", "Europe/London", "America/New_York", "UTC")),
 ]
 #: The space around a glob is a part of it, as it is a part of a name.
-Glob = Annotated[str, StringConstraints(strip_whitespace=False), AfterValidator(glob), WithJsonSchema(_GLOB)]
+Glob = Annotated[str, StringConstraints(strip_whitespace=False), AfterValidator(parse_glob), WithJsonSchema(_GLOB)]
 Globs = Annotated[Selector, GetPydanticSchema(_as_selector)]
 Labels = Annotated[
     Mapping[str, str],

@@ -16,9 +16,9 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import AfterValidator, PlainValidator, ValidationInfo, WithJsonSchema
 
-from alerter.config.problems import found, shown
+from alerter.config.problems import describe_value, shown
 from alerter.config.types import Secret, Several, Text, text_schema, unquoted, whole_schema
-from alerter.core.notifications import TargetId
+from alerter.core.routes import TargetId
 from alerter.servers import read_server_url
 
 _SCHEME = compile_regex(r"([A-Za-z0-9]{2,20})://\S")
@@ -70,7 +70,7 @@ MAX_HEADER = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class ListenAddress:
     """Where something listens: an IP address of this machine and a port, from 1 to 65535; or the path of a socket."""
 
     host: str
@@ -158,35 +158,35 @@ def _header_value(name: str, value: object) -> str:
     return text
 
 
-def address(value: object) -> Address:
+def address(value: object) -> ListenAddress:
     """Return where to listen: `127.0.0.1:9464`, `[::1]:9464`, `localhost:9464` or `unix:/run/alerter/web.sock`."""
     expected = 'expected an address such as "127.0.0.1:9464" or "[::1]:9464", or "unix:/run/alerter/web.sock"'
-    if isinstance(value, Address):
+    if isinstance(value, ListenAddress):
         return value
     if isinstance(value, str) and value.startswith("unix:"):
         return _socket(value.removeprefix("unix:"))
     match = _ADDRESS.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None or match["host"] is None:
-        raise ValueError(f"{expected}, found {found(value)}{_hint_for_address(str(value))}")
+        raise ValueError(f"{expected}, found {describe_value(value)}{_hint_for_address(str(value))}")
     host = "127.0.0.1" if match["host"] == "localhost" else match["host"].strip("[]")
     port = int(match["port"])
     if not 0 < port <= LAST_PORT:
         raise ValueError(f"{expected}, found port {port}: ports go from 1 to {LAST_PORT}")
-    return Address(_ip(host, expected, str(value)), port)
+    return ListenAddress(_ip(host, expected, str(value)), port)
 
 
 def host_names(values: tuple[str, ...]) -> tuple[str, ...]:
     """Return names of hosts, without scheme, port and path."""
     for value in values:
         if not _HOST.fullmatch(value):
-            raise ValueError(f"expected names such as 'alerter.example', found {found(value)}")
+            raise ValueError(f"expected names such as 'alerter.example', found {describe_value(value)}")
     return tuple(value.lower() for value in values)
 
 
 def header_name(value: str) -> str:
     """Return the name of a header that names a user."""
     if not HEADER.fullmatch(value):
-        raise ValueError(f"expected a header's name such as 'X-Forwarded-User', found {found(value)}")
+        raise ValueError(f"expected a header's name such as 'X-Forwarded-User', found {describe_value(value)}")
     return value
 
 
@@ -206,20 +206,22 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _socket(path: str) -> Address:
+def _socket(path: str) -> ListenAddress:
     if not path.startswith("/") or len(path.encode()) > MAX_SOCKET_BYTES or not path.isprintable():
         raise ValueError(
             f"expected an absolute path such as unix:/run/alerter/web.sock, at most {MAX_SOCKET_BYTES} bytes,"
-            f" found {found(path)}"
+            f" found {describe_value(path)}"
         )
-    return Address("", 0, path)
+    return ListenAddress("", 0, path)
 
 
 def _ip(host: str, expected: str, value: str) -> str:
     try:
         return str(ip_address(host))
     except ValueError:
-        raise ValueError(f"{expected}, found {found(value)}: the host must be an IP address or localhost") from None
+        raise ValueError(
+            f"{expected}, found {describe_value(value)}: the host must be an IP address or localhost"
+        ) from None
 
 
 def _hint_for_address(value: str) -> str:
@@ -292,7 +294,7 @@ def _quoted(path: PurePath) -> str:
     return str(path).replace("%", "%25").replace("?", "%3F")
 
 
-def scheme_of(url: str) -> str:
+def url_scheme(url: str) -> str:
     """Return which service a URL is for, as Apprise calls it: `slack`, `workflows`, `mailtos`.
 
     Raises:
@@ -314,13 +316,13 @@ def scheme_of(url: str) -> str:
 def has_scheme(url: str) -> bool:
     """Return True if a text is of the form of a URL that can be sent to."""
     try:
-        scheme_of(url)
+        url_scheme(url)
     except ValueError:
         return False
     return True
 
 
-def id_of(url: str) -> TargetId:
+def url_digest(url: str) -> TargetId:
     """Return what a URL is known by where it must not stand itself: the same for as long as it leads to the same place.
 
     Nobody can read from it what a person chose: it is the digest of the URL without its password.
@@ -333,12 +335,12 @@ def reading_parameter(url: str) -> str:
     return next((name for name, _ in _PARAMETER.findall(url) if unquote(name).lower() in _READING), "")
 
 
-def has_several_addressees(url: str) -> bool:
+def has_several_recipients(url: str) -> bool:
     """Say whether one URL reaches several people or channels, so that one refusal makes all of it a failure.
 
     Not where each of them is accounted for: a mail that some have goes on to the others alone, unless it is signed.
     """
-    scheme = scheme_of(url)
+    scheme = url_scheme(url)
     parameters = {name.lower(): unquote(value) for name, value in _PARAMETER.findall(url)}
     # In pieces before they are unquoted, and without the login: a password may hold anything.
     path = [unquote(piece) for piece in url.partition("://")[2].partition("?")[0].split("/")[1:]]
@@ -352,7 +354,7 @@ def has_several_addressees(url: str) -> bool:
 
 def apprise_url(value: str) -> str:
     """Return a URL that Apprise may load."""
-    scheme_of(unquoted(value, "a URL"))
+    url_scheme(unquoted(value, "a URL"))
     return value
 
 
@@ -404,7 +406,7 @@ Headers = Annotated[
     ),
 ]
 AnyAddress = Annotated[
-    Address,
+    ListenAddress,
     PlainValidator(address),
     WithJsonSchema(whole_schema(rf"unix:/.*|(?:\[[^\]]+\]|[\d.]+|localhost):{_PORT}", "127.0.0.1:9464", "[::1]:9464")),
 ]

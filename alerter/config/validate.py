@@ -7,13 +7,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import fields
 from urllib.parse import urlsplit
 
-from alerter.config.files import taken
+from alerter.config.files import duplicate_name
 from alerter.config.models import KEYS_BY_API, REGIONS, ApiVersion, PageAccess, ServiceConfig, TenantConfig, WebConfig
 from alerter.config.problems import Place, Problems, shown, suggestion
 from alerter.config.rule_models import RuleConfig
 from alerter.config.toml_lines import KeyPath
 from alerter.config.types import listed
-from alerter.core.conditions import Baseline, Condition, Subject, duration_text
+from alerter.core.conditions import Baseline, Condition, InputKind, duration_text
 from alerter.core.rules import NO_DATA_RULE_NAME, Per, Severity
 
 
@@ -105,12 +105,12 @@ def check_rule(rule: RuleConfig, dropped: Collection[str], place: Place) -> None
                 "", f"expected a level: {listed(Severity)}, such as warning = {{ threshold = {{ above = 200 }} }}"
             )
         return
-    subjects = {condition.subject for condition in rule.conditions}
+    subjects = {condition.input_kind for condition in rule.conditions}
     if len(subjects) > 1:
         place.error("", "expected 'no_data' in all of its levels or in none: write a rule of its own for it")
         return
-    _check_kind(rule, place, has_no_data=Subject.POLLING in subjects)
-    for name in sorted({condition.name for condition in rule.conditions if not condition.sums}):
+    _check_kind(rule, place, has_no_data=InputKind.POLLING in subjects)
+    for name in sorted({condition.name for condition in rule.conditions if not condition.allows_sum}):
         if rule.per is not Per.REASON:
             place.error("per", f"{name!r} is about one hold reason and not about a sum: leave it out")
 
@@ -131,7 +131,7 @@ def check_receiver_names(names: Mapping[KeyPath, str], known: Collection[str], p
             problems.error(path, f"expected a receiver, {listed(known)}, found {shown(name)}{hint}")
 
 
-def check_window_names(names: Mapping[KeyPath, str], known: Collection[str], problems: Problems) -> None:
+def check_mute_window_names(names: Mapping[KeyPath, str], known: Collection[str], problems: Problems) -> None:
     """Say which names of mute windows do not exist."""
     for path, name in names.items():
         if name not in known:
@@ -158,10 +158,10 @@ def check_unique(names: Mapping[KeyPath, str], problems: Problems) -> None:
     for path, name in names.items():
         before = first.setdefault(name.casefold(), path)
         if before != path:
-            problems.error(path, taken(name, problems.place_text(before, in_timezone=path)))
+            problems.error(path, duplicate_name(name, problems.location_text(before, in_timezone=path)))
 
 
-def check_windows(rules: Mapping[int, RuleConfig], service: ServiceConfig, problems: Problems) -> None:
+def check_lookbacks(rules: Mapping[int, RuleConfig], service: ServiceConfig, problems: Problems) -> None:
     """Say which conditions look back further than history is kept, or kept whole where they need that."""
     for number, rule in rules.items():
         for severity, level in rule.levels.items():
@@ -170,16 +170,16 @@ def check_windows(rules: Mapping[int, RuleConfig], service: ServiceConfig, probl
                 is_coarse = isinstance(condition, Baseline) or service.downsample_after == service.retention
                 name = "retention" if is_coarse else "downsample_after"
                 longest = service.retention if is_coarse else service.downsample_after
-                if condition.window > longest:
+                if condition.lookback > longest:
                     problems.error(
                         ("rules", number, severity.value, condition.name, *_key_of_window(condition)),
                         f"expected at most the {name}, {duration_text(longest)}, "
-                        f"found {duration_text(condition.window)}",
+                        f"found {duration_text(condition.lookback)}",
                     )
 
 
 def _key_of_window(condition: Condition) -> tuple[str, ...]:
     names = (
-        name for name in (field.name for field in fields(condition)) if getattr(condition, name) == condition.window
+        name for name in (field.name for field in fields(condition)) if getattr(condition, name) == condition.lookback
     )
     return tuple(name.rstrip("_") for name in names)[:1]

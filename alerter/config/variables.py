@@ -16,7 +16,7 @@ from re import compile as compile_regex
 
 from alerter.config.paths import NO_DIRECTORY, Credentials
 from alerter.config.problems import Problems, suggestion
-from alerter.config.source_lines import has_token
+from alerter.config.source_lines import resembles_secret
 from alerter.config.toml_lines import KeyPath
 from alerter.config.trust import OutsideError, bytes_of
 from alerter.config.urls import ABSENT_URL
@@ -28,7 +28,7 @@ _ESCAPE = "$${"
 #: Stands for a key that is not known: it is of the form of all of them, also of those in base64.
 ABSENT = "absent=="
 #: Stands in every warning of a secret that lies open.
-LIES_OPEN = "everyone may read"
+WORLD_READABLE = "everyone may read"
 #: Follows such a remedy where it is one for an included file.
 OF_INCLUDED = "with a NAME that begins as include_variables of the main file allows"
 #: How like a name must be to that of another variable, from 0 to 1: an environment has many.
@@ -88,15 +88,15 @@ class Variables:
         self._may_lack = may_lack
         self._only_own = only_own
 
-    def filled_in(self, value: object, path: KeyPath = ()) -> object:
+    def substitute(self, value: object, path: KeyPath = ()) -> object:
         """Return a value of TOML with every reference in every text of it replaced."""
         match value:
             case str():
                 return self._filled_in(value, path) if "${" in value else value
             case list():
-                return [self.filled_in(entry, (*path, index)) for index, entry in enumerate(value)]
+                return [self.substitute(entry, (*path, index)) for index, entry in enumerate(value)]
             case dict():
-                return {key: self.filled_in(entry, (*path, key)) for key, entry in value.items()}
+                return {key: self.substitute(entry, (*path, key)) for key, entry in value.items()}
             case _:
                 return value
 
@@ -104,14 +104,14 @@ class Variables:
         try:
             value = _REFERENCE.sub(lambda reference: self._value(reference, path), written)
         except _Missing as missing:
-            self._problems.break_off(path, str(missing))
+            self._problems.stop_at(path, str(missing))
             return written
         if all(reference.group() == _ESCAPE for reference in _REFERENCE.finditer(written)):
             return value
         value = value.strip()
         if path in self.lacking:
             return _stand_in(value, path)
-        self._problems.fill_in(path, written=written, value=value)
+        self._problems.mark_substituted(path, written=written, value=value)
         return value
 
     def _value(self, reference: Match[str], path: KeyPath) -> str:
@@ -136,7 +136,7 @@ class Variables:
         return self._of_variable(name, path)
 
     def _of_variable(self, name: str, path: KeyPath) -> str:
-        if has_token(name):
+        if resembles_secret(name):
             raise _Missing(f"expected the name of a variable, found text of {len(name)} characters: is it the secret?")
         if not VARIABLE_NAME.fullmatch(name):
             raise _Missing("expected ${NAME} or ${file:PATH}; a literal '${' is written '$${'")
@@ -149,7 +149,7 @@ class Variables:
         return value
 
     def _of_name(self, name: str) -> str:
-        credential = self._credentials.file_of(name)
+        credential = self._credentials.file_for(name)
         if credential is not None:
             self.files[credential] = None
             return self._read(credential, f"the credential {name}")
@@ -163,7 +163,7 @@ class Variables:
         raise _Unknown(f"{name} is not set: {where}, and there is no environment variable {name}{hint}")
 
     def _of_file(self, name: str, path: KeyPath) -> str:
-        if any(map(has_token, Path(name).parts)):
+        if any(map(resembles_secret, Path(name).parts)):
             raise _Missing(f"expected the path of a file, found text of {len(name)} characters: is it the secret?")
         reach = self._reach_of(path)
         file = reach.folder / name
@@ -174,7 +174,7 @@ class Variables:
         if is_readable_by_everyone(file):
             remedy = self._credentials.remedy
             remedy += "" if reach.prefixes is None else f", {OF_INCLUDED}"
-            self._problems.warn(path, f"{LIES_OPEN} the file {file}: {remedy}")
+            self._problems.warn(path, f"{WORLD_READABLE} the file {file}: {remedy}")
         return value
 
     def _read(self, file: Path, what: str, *, within: Path | None = None) -> str:
@@ -207,17 +207,17 @@ def toml_text(text: str) -> str:
     return "".join(each if each.isprintable() else f"\\U{ord(each):08x}" for each in written)
 
 
-def texts_in(value: object, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
+def iter_texts(value: object, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
     """Yield every text of a value of TOML, and where it stands."""
     match value:
         case str():
             yield path, value
         case list():
             for index, entry in enumerate(value):
-                yield from texts_in(entry, (*path, index))
+                yield from iter_texts(entry, (*path, index))
         case dict():
             for key, entry in value.items():
-                yield from texts_in(entry, (*path, key))
+                yield from iter_texts(entry, (*path, key))
         case _:
             pass
 

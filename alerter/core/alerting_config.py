@@ -7,10 +7,12 @@ from functools import cached_property
 
 from alerter.core.alerts import AlertKey
 from alerter.core.message.content import MessageContext
-from alerter.core.mutes import MuteWindow
-from alerter.core.notifications import Notification, Receiver, ReceiverName, Route, TargetId
+from alerter.core.mute_windows import MuteWindow
+from alerter.core.notifications import Notification
 from alerter.core.outbox import TargetName
-from alerter.core.rules import MATCH_ALL, Lookbacks, Per, Rule, RuleName, SumMember
+from alerter.core.routes import Receiver, ReceiverName, Route, TargetId
+from alerter.core.rules import Lookbacks, Per, Rule, RuleName, SumMember
+from alerter.core.selectors import MATCH_ALL
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, TOLERANCE_INTERVALS, HoldReason, Tenant
 
 #: The cache holds half a million series back to here at most; a rule that looks back further is rarely evaluated, and

@@ -22,7 +22,7 @@ from hashlib import sha256
 from itertools import pairwise
 from typing import assert_never
 
-from alerter.core.conditions import CONDITIONS, Evidence, Subject, Verdict
+from alerter.core.conditions import CONDITIONS, Evidence, InputKind, Verdict
 from alerter.core.rules import Evaluation, Level, RuleName, Severity
 from alerter.core.series import ALL_TENANTS, TOLERANCE_INTERVALS, HoldReason, Sample, Span, Tenant
 
@@ -31,7 +31,7 @@ REFRESH_AFTER = timedelta(minutes=1)
 #: What a poll saw that changed the state of no alert is stored this much later at most.
 MAX_SAVE_DELAY = timedelta(minutes=2)
 
-_ABOUT_POLLING = frozenset(name for name, kind in CONDITIONS.items() if kind.subject is Subject.POLLING)
+_ABOUT_POLLING = frozenset(name for name, kind in CONDITIONS.items() if kind.input_kind is InputKind.POLLING)
 
 
 class AlertState(StrEnum):
@@ -61,7 +61,7 @@ class AlertKey:
     reason: HoldReason
 
     @property
-    def topic(self) -> AlertSubject:
+    def subject(self) -> AlertSubject:
         """What it is about, without the severity."""
         return AlertSubject(self.rule, self.tenant, self.reason)
 
@@ -88,7 +88,7 @@ class Alert:
         keep_firing_since: Since when a firing alert's condition has not held; None while it holds. Later by the time
             of which nothing was known, too.
         resolved_at: When it last resolved; None while it is firing.
-        resolution: Why it resolved where the condition's end is not the reason ("rule removed").
+        resolved_because: Why it resolved where the condition's end is not the reason ("rule removed").
         evidence: What was compared last.
         fired_under: Of a firing alert the level's fixed limit that the count was beyond; see `is_held_by`.
     """
@@ -101,7 +101,7 @@ class Alert:
     fired_at: datetime | None = None
     keep_firing_since: datetime | None = None
     resolved_at: datetime | None = None
-    resolution: str = ""
+    resolved_because: str = ""
     evidence: tuple[Evidence, ...] = ()
     fired_under: str = ""
 
@@ -127,11 +127,11 @@ class Alert:
     @property
     def duration(self) -> timedelta | None:
         """How long it fired, for a resolved alert; None otherwise. About polling: how long there was no data."""
-        began_at = self.began_at
+        began_at = self.firing_since
         return None if began_at is None or self.resolved_at is None else self.resolved_at - began_at
 
     @property
-    def began_at(self) -> datetime | None:
+    def firing_since(self) -> datetime | None:
         """When it began to fire; about polling, when there was data last."""
         if self.fired_at is None:
             return None
@@ -146,15 +146,15 @@ class Transition:
 
     key: AlertKey
     at: datetime
-    before: AlertState
-    after: AlertState
+    from_state: AlertState
+    to_state: AlertState
     evidence: tuple[Evidence, ...]
-    note: str = ""
+    detail: str = ""
 
     @property
     def is_resolution(self) -> bool:
         """Whether a firing alert ended."""
-        return self.before is AlertState.FIRING and self.after is AlertState.INACTIVE
+        return self.from_state is AlertState.FIRING and self.to_state is AlertState.INACTIVE
 
 
 def step(alert: Alert, evaluation: Evaluation, level: Level, *, now: datetime) -> tuple[Alert, Transition | None]:
@@ -170,7 +170,9 @@ def step(alert: Alert, evaluation: Evaluation, level: Level, *, now: datetime) -
     after = _step(_with_value(known, evaluation, level), evaluation.verdict, level, now=now)
     if after.state is alert.state:
         return after, None
-    return after, Transition(key=alert.key, at=now, before=alert.state, after=after.state, evidence=evaluation.evidence)
+    return after, Transition(
+        key=alert.key, at=now, from_state=alert.state, to_state=after.state, evidence=evaluation.evidence
+    )
 
 
 def no_data_since(alert: Alert, poll_intervals: Mapping[Tenant, timedelta], *, now: datetime) -> datetime | None:
@@ -234,21 +236,21 @@ def firing_spans(
     spans: list[Span] = []
     begun = since
     for transition in transitions:
-        if transition.after is AlertState.FIRING:
+        if transition.to_state is AlertState.FIRING:
             begun = transition.at
         else:
             spans.append(Span(begun, transition.at))
     return (*spans, Span(begun, now)) if alert.is_firing else tuple(spans)
 
 
-def remove(alert: Alert, *, why: str, now: datetime) -> tuple[Alert, Transition | None]:
+def resolve_removed(alert: Alert, *, why: str, now: datetime) -> tuple[Alert, Transition | None]:
     """Return the alert after its rule, level or tenant has gone; a firing one resolves with `why`."""
     if alert.state is AlertState.INACTIVE:
         return alert, None
     after = _resolved(alert, now=now) if alert.is_firing else _forgotten(alert)
-    after = replace(after, resolution=why if alert.is_firing else "")
+    after = replace(after, resolved_because=why if alert.is_firing else "")
     return after, Transition(
-        key=alert.key, at=now, before=alert.state, after=after.state, evidence=alert.evidence, note=why
+        key=alert.key, at=now, from_state=alert.state, to_state=after.state, evidence=alert.evidence, detail=why
     )
 
 
@@ -295,10 +297,10 @@ def _gap(evaluation: Evaluation, decided_at: datetime, now: datetime) -> timedel
     that jumped ahead, the last decision lies beyond the run that it was in; the next poll is not late because of that.
     """
     match evaluation.coverage[-2:]:
-        case [before, newest] if newest.since == now:
-            if before.until < decided_at and now - decided_at <= evaluation.longest_step:
+        case [before, newest] if newest.start_at == now:
+            if before.end_at < decided_at and now - decided_at <= evaluation.longest_step:
                 return timedelta(0)
-            return now - max(before.until, decided_at)
+            return now - max(before.end_at, decided_at)
         case _:
             return timedelta(0)
 
@@ -313,10 +315,10 @@ def _gap_in_sum(evaluation: Evaluation, decided_at: datetime) -> timedelta:
         return timedelta(0)
     gaps = timedelta(0)
     for before, after in pairwise(evaluation.coverage):
-        since = max(before.until, decided_at)
-        has_jumped = decided_at > before.until + evaluation.tolerance
-        if after.since > since and not (has_jumped and after.since - since <= evaluation.longest_step):
-            gaps += after.since - since
+        since = max(before.end_at, decided_at)
+        has_jumped = decided_at > before.end_at + evaluation.tolerance
+        if after.start_at > since and not (has_jumped and after.start_at - since <= evaluation.longest_step):
+            gaps += after.start_at - since
     return gaps
 
 
@@ -348,7 +350,7 @@ def _with_value(alert: Alert, evaluation: Evaluation, level: Level) -> Alert:
         return alert
     value = next((each.value.count for each in evaluation.evidence if each.value is not None), None)
     before = alert.peak if alert.state is not AlertState.INACTIVE else None
-    peak = value if before is None or value is None else (min if level.falls else max)(before, value)
+    peak = value if before is None or value is None else (min if level.lower_is_worse else max)(before, value)
     if evaluation.verdict is Verdict.NO_DATA:
         is_known = value is not None and (value, peak) != (alert.value, alert.peak)
         return replace(alert, value=value, peak=peak) if is_known else alert
@@ -382,7 +384,7 @@ def _from_pending(alert: Alert, level: Level, *, now: datetime) -> Alert:
             fired_at=now,
             fired_under=level.fixed_limit,
             resolved_at=None,
-            resolution="",
+            resolved_because="",
         )
     return alert
 

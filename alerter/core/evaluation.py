@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NamedTuple
 
 from alerter.core.alerts import Alert, AlertKey, AlertState, Transition, step
-from alerter.core.conditions import ANY_COUNT, FOREVER, Subject, Verdict
+from alerter.core.conditions import ANY_COUNT, FOREVER, InputKind, Verdict
 from alerter.core.rules import Evaluation, Level, Per, Rule, TenantSeries, evaluate, select_series
 from alerter.core.series import HoldReason, Series, Span, to_epoch_us
 
@@ -216,7 +216,7 @@ def _everything(rule: Rule, names: Sequence[HoldReason]) -> SkipTable:
 
 def _changed_sum(rule: Rule, counts: Mapping[HoldReason, int], changed: Mapping[int, int]) -> dict[int, int]:
     """Return what a rule on the tenant as a whole sees where any count has changed."""
-    if not changed or rule.subject is Subject.POLLING:
+    if not changed or rule.input_kind is InputKind.POLLING:
         return {}
     return {SUM_INDEX: sum(count for reason, count in counts.items() if rule.reasons.matches(reason))}
 
@@ -282,7 +282,7 @@ def evaluate_failed_poll(
     """Return what the rules make of a failed poll, which proves nothing of what is held: polling alone is evaluated."""
     evaluator = _Evaluator(alerts, {}, now)
     for rule in rules:
-        if rule.subject is Subject.POLLING:
+        if rule.input_kind is InputKind.POLLING:
             evaluator.evaluate(rule, {SUM_INDEX: own.polling})
     return evaluator.outcome
 

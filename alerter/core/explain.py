@@ -10,10 +10,12 @@ from datetime import datetime
 from enum import StrEnum
 
 from alerter.core.alerts import Alert, AlertKey, AlertState, Transition
-from alerter.core.conditions import Evidence, Subject, Verdict
+from alerter.core.conditions import Evidence, InputKind, Verdict
 from alerter.core.mutes import Mute, MuteSet, active_window, muted_by
-from alerter.core.notifications import HourlyLimit, Receiver, Route
-from alerter.core.rules import Level, Per, Rule, Selector, Severity
+from alerter.core.notifications import HourlyLimit
+from alerter.core.routes import Receiver, Route
+from alerter.core.rules import Level, Per, Rule, Severity
+from alerter.core.selectors import Selector
 from alerter.core.series import HoldReason, Series, Span, Tenant
 
 
@@ -24,12 +26,12 @@ class ConditionFinding:
     Attributes:
         verdict: Active, inactive, or no data.
         evidence: What it compared.
-        margin: By how much it passed its limit or missed it, in words; empty where nothing was compared.
+        distance_text: By how much it passed its limit or missed it, in words; empty where nothing was compared.
     """
 
     verdict: Verdict
     evidence: Evidence
-    margin: str
+    distance_text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +58,11 @@ class LevelExplanation:
 class NotNotifiedReason(StrEnum):
     """Why a receiver is not notified of what fires."""
 
-    NOTHING_FIRES = "nothing fires"
+    NOT_FIRING = "nothing fires"
     NO_ROUTE = "no route"
     MUTED = "muted"
-    HELD_BACK = "max_per_hour"
-    COLLECTING = "group_wait"
+    SUPPRESSED = "max_per_hour"
+    GROUPING = "group_wait"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,17 +73,18 @@ class NotificationDecision:
         receiver: Who.
         severity: The level that it is notified of, or would be; None where nothing fires.
         not_notified_because: Why it does not; None where it does.
-        missed_routes: Why each of the routes that lead to it does not take the alert, by the routes' numbers from 1 on.
+        unmatched_routes: Why each of the routes that lead to it does not take the alert, by the routes' numbers from 1
+            on.
         mute: What mutes it.
-        until: When the collection ends, or None.
+        group_until: When the collection ends, or None.
     """
 
     receiver: Receiver
     severity: Severity | None = None
     not_notified_because: NotNotifiedReason | None = None
-    missed_routes: tuple[tuple[int, str], ...] = ()
+    unmatched_routes: tuple[tuple[int, str], ...] = ()
     mute: Mute | None = None
-    until: datetime | None = None
+    group_until: datetime | None = None
 
 
 def evaluate_conditions(
@@ -91,8 +94,8 @@ def evaluate_conditions(
     found = []
     for condition in level.conditions:
         observation = condition.evaluate(series, firing=firing, fired=fired, now=now)
-        margin = condition.margin(observation.evidence, series, firing=firing, fired=fired, now=now)
-        found.append(ConditionFinding(verdict=observation.verdict, evidence=observation.evidence, margin=margin))
+        margin = condition.distance_text(observation.evidence, series, firing=firing, fired=fired, now=now)
+        found.append(ConditionFinding(verdict=observation.verdict, evidence=observation.evidence, distance_text=margin))
     return tuple(found)
 
 
@@ -103,7 +106,7 @@ def evaluated_at(series: Series, *, now: datetime) -> datetime:
     there is no data, at any instant.
     """
     last = series.last_success_at(now=now)
-    is_failing = series.failure is not None and series.failure.since <= now
+    is_failing = series.poll_failure is not None and series.poll_failure.started_at <= now
     return now if last is None or is_failing else last
 
 
@@ -125,14 +128,14 @@ def alert_at(key: AlertKey, transitions: Iterable[Transition], *, now: datetime)
 def _after(alert: Alert, transition: Transition) -> Alert:
     at = transition.at
     value = next((each.value.count for each in transition.evidence if each.value is not None), alert.value)
-    alert = replace(alert, state=transition.after, value=value, evidence=transition.evidence)
-    match transition.after:
+    alert = replace(alert, state=transition.to_state, value=value, evidence=transition.evidence)
+    match transition.to_state:
         case AlertState.PENDING:
             return replace(alert, active_at=at)
         case AlertState.FIRING:
             return replace(alert, active_at=alert.active_at or at, fired_at=at, resolved_at=None)
         case AlertState.INACTIVE if transition.is_resolution:
-            return replace(alert, active_at=None, resolved_at=at, resolution=transition.note)
+            return replace(alert, active_at=None, resolved_at=at, resolved_because=transition.detail)
         case _:
             return replace(alert, active_at=None)
 
@@ -142,7 +145,7 @@ def rule_mismatch_text(rule: Rule, tenant: Tenant, reason: HoldReason) -> str:
     why = selector_mismatch_text(rule.tenants, tenant)
     if why:
         return f"tenants: {why}"
-    why = "" if rule.subject is Subject.POLLING else selector_mismatch_text(rule.reasons, reason)
+    why = "" if rule.input_kind is InputKind.POLLING else selector_mismatch_text(rule.reasons, reason)
     return f"reasons: {why}" if why else ""
 
 
@@ -190,7 +193,7 @@ def decision(
     """
     firing = sorted((alert for alert in alerts if alert.is_firing), key=lambda alert: -alert.key.severity.rank)
     if not firing:
-        return NotificationDecision(receiver=receiver, not_notified_because=NotNotifiedReason.NOTHING_FIRES)
+        return NotificationDecision(receiver=receiver, not_notified_because=NotNotifiedReason.NOT_FIRING)
     numbered = [(number, route) for number, route in enumerate(routes, start=1) if receiver.name in route.receivers]
     is_routed = [alert for alert in firing if not routes or any(route.matches(alert) for _, route in numbered)]
     if not is_routed:
@@ -199,7 +202,7 @@ def decision(
             receiver=receiver,
             severity=firing[0].key.severity,
             not_notified_because=NotNotifiedReason.NO_ROUTE,
-            missed_routes=missed,
+            unmatched_routes=missed,
         )
     alert = is_routed[0]
     said = NotificationDecision(receiver=receiver, severity=alert.key.severity)
@@ -207,10 +210,10 @@ def decision(
     if mute is not None:
         return replace(said, not_notified_because=NotNotifiedReason.MUTED, mute=mute)
     if collected_until is not None:
-        return replace(said, not_notified_because=NotNotifiedReason.COLLECTING, until=collected_until)
+        return replace(said, not_notified_because=NotNotifiedReason.GROUPING, group_until=collected_until)
     is_urgent = alert.is_no_data or alert.key.severity is Severity.CRITICAL
     is_held_back = budget.sent >= receiver.max_per_hour and not is_urgent
-    return replace(said, not_notified_because=NotNotifiedReason.HELD_BACK) if is_held_back else said
+    return replace(said, not_notified_because=NotNotifiedReason.SUPPRESSED) if is_held_back else said
 
 
 def route_mismatch_text(route: Route, alert: Alert) -> str:

@@ -19,8 +19,8 @@ from alerter.core.poll_times import (
     KnownPolls,
     Outage,
     PollTimes,
+    int64_array,
     merge_outages,
-    numbers,
     packed_instants,
 )
 from alerter.core.series import (
@@ -51,7 +51,7 @@ class SeriesHistory:
         at: Where the count changed, oldest first, one per instant; the first one carries the value at the beginning.
         held: The count from each of these instants on.
         poll_times: When the tenant was polled.
-        seen_since: From when on rules look at it: a reason is not there before an answer has it.
+        first_seen_at: From when on rules look at it: a reason is not there before an answer has it.
         first_held_at: See `Series`.
         others: All hold reasons of the tenant, for rules that compare them; empty for all other rules.
         memo: What conditions have derived from it; see `Series.derived`.
@@ -62,12 +62,12 @@ class SeriesHistory:
     at: Int64Array
     held: Int64Array
     poll_times: PollTimes
-    seen_since: int = 0
+    first_seen_at: int = 0
     first_held_at: datetime | None = None
     others: "Sequence[SeriesHistory]" = field(default=(), compare=False, repr=False)
     memo: dict[Hashable, object] = field(default_factory=dict, init=False, compare=False, repr=False)
 
-    def as_of(self, now: int, *, window: timedelta) -> Series:
+    def series_at(self, now: int, *, window: timedelta) -> Series:
         """Return the series as it was known at one of its polls, at least as far back as a window."""
         poll_times = self.poll_times
         since = now - window // MICROSECOND - poll_times.tolerance - 1
@@ -79,11 +79,11 @@ class SeriesHistory:
             changes=Steps(self.at, self.held, first, bisect_right(self.at, now)),
             coverage=poll_times.coverage(since=since, now=now),
             poll_interval=poll_times.poll_interval,
-            failure=None if outage is None else outage.failure_at(now),
+            poll_failure=None if outage is None else outage.failure_at(now),
             timezone=poll_times.timezone,
             first_polled_at=poll_times.first_polled_at,
             first_held_at=self.first_held_at,
-            polls=None if poll_times.owners else KnownPolls(poll_times.good),
+            polls=None if poll_times.owner_indexes else KnownPolls(poll_times.good),
             others=_SeriesOf(self.others, now) if self.others else (),
             memo=self.memo,
         )
@@ -106,7 +106,7 @@ class _SeriesOf(Sequence[Series]):
     def __getitem__(self, index: int | slice) -> Series | Sequence[Series]:
         if isinstance(index, slice):
             return [self[each] for each in range(*index.indices(len(self)))]
-        return self.histories[index].as_of(self.now, window=OTHERS_LOOKBACK)
+        return self.histories[index].series_at(self.now, window=OTHERS_LOOKBACK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +127,7 @@ class TenantHistory:
 def sum_of_reasons(histories: Sequence[SeriesHistory]) -> SeriesHistory:
     """Return the sum over reasons of one tenant; `histories` begins with the tenant's polling."""
     at, held = _summed(histories)
-    return replace(histories[0], reason=ALL_REASONS, at=at, held=held, seen_since=0)
+    return replace(histories[0], reason=ALL_REASONS, at=at, held=held, first_seen_at=0)
 
 
 def sum_of_tenants(histories: Sequence[SeriesHistory], *, triggers: Collection[Tenant] | None = None) -> SeriesHistory:
@@ -151,13 +151,13 @@ def sum_of_tenants(histories: Sequence[SeriesHistory], *, triggers: Collection[T
     seen = list(_where_seen(merge(*polls_by_owner), coverage, outages))
     timezones = {poll_times.timezone for poll_times in timelines}
     poll_times = PollTimes(
-        polls=numbers(poll for poll, _ in seen),
-        since=numbers(since for since, _, _ in coverage),
-        until=numbers(until for _, until, _ in coverage),
+        polls=int64_array(poll for poll, _ in seen),
+        since=int64_array(since for since, _, _ in coverage),
+        until=int64_array(until for _, until, _ in coverage),
         outages=outages,
         poll_interval=max(each.poll_interval for each in timelines),
         timezone=timezones.pop() if len(timezones) == 1 else UTC,
-        owners=numbers(owner for _, owner in seen),
+        owner_indexes=int64_array(owner for _, owner in seen),
     )
     return SeriesHistory(tenant=ALL_TENANTS, reason=ALL_REASONS, at=at, held=held, poll_times=poll_times)
 
@@ -180,9 +180,9 @@ def _where_seen(
 def _summed(histories: Sequence[SeriesHistory]) -> tuple[Int64Array, Int64Array]:
     """Return the sum of step functions, known from where each of them is."""
     if not all(history.at for history in histories):
-        return numbers(), numbers()
+        return int64_array(), int64_array()
     begin = max(history.at[0] for history in histories)
-    at, held = numbers(), numbers()
+    at, held = int64_array(), int64_array()
     total = 0
     for instant, delta in merge(*(_deltas(history, begin) for history in histories)):
         total += delta
@@ -244,10 +244,10 @@ def history_from_polls(
     good = [poll for poll in polled if isinstance(poll, Snapshot)]
     runs = _runs(polled, poll_interval)
     poll_times = PollTimes(
-        polls=numbers(to_epoch_us(_polled_at(poll)) for poll in polled),
-        good=numbers(to_epoch_us(poll.taken_at) for poll in good),
-        since=numbers(since for since, _ in runs),
-        until=numbers(until for _, until in runs),
+        polls=int64_array(to_epoch_us(_polled_at(poll)) for poll in polled),
+        good=int64_array(to_epoch_us(poll.taken_at) for poll in good),
+        since=int64_array(since for since, _ in runs),
+        until=int64_array(until for _, until in runs),
         outages=tuple(merge_outages(_failure_runs(polled))),
         poll_interval=poll_interval,
         timezone=timezone,
@@ -255,7 +255,7 @@ def history_from_polls(
     )
     begin = to_epoch_us(good[0].taken_at) if good else 0
     polling = SeriesHistory(
-        tenant=tenant, reason=ALL_REASONS, at=numbers([begin]), held=numbers([0]), poll_times=poll_times
+        tenant=tenant, reason=ALL_REASONS, at=int64_array([begin]), held=int64_array([0]), poll_times=poll_times
     )
     reasons = dict.fromkeys(reason for poll in good for reason in poll.counts)
     return TenantHistory(polling=polling, reasons=[_archive(polling, reason, good) for reason in reasons])
@@ -302,7 +302,7 @@ def _failure_runs(polled: Iterable[Snapshot | FailedPoll]) -> list[FailureRun]:
 
 
 def _archive(polling: SeriesHistory, reason: HoldReason, good: Sequence[Snapshot]) -> SeriesHistory:
-    at, held = numbers(), numbers()
+    at, held = int64_array(), int64_array()
     for poll in good:
         count = poll.counts.get(reason, 0)
         if not held or held[-1] != count:
@@ -313,6 +313,6 @@ def _archive(polling: SeriesHistory, reason: HoldReason, good: Sequence[Snapshot
         reason=reason,
         at=at,
         held=held,
-        seen_since=next(to_epoch_us(poll.taken_at) for poll in good if reason in poll.counts),
+        first_seen_at=next(to_epoch_us(poll.taken_at) for poll in good if reason in poll.counts),
         first_held_at=next((poll.taken_at for poll in good if poll.counts.get(reason, 0)), None),
     )

@@ -172,7 +172,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def _instants(spans: Sequence[Span], every: timedelta) -> Iterator[datetime]:
     """Yield the multiples of a span of time that are covered."""
     for span in spans:
-        at = _EPOCH - (_EPOCH - span.since) // every * every
-        while at <= span.until:
+        at = _EPOCH - (_EPOCH - span.start_at) // every * every
+        while at <= span.end_at:
             yield at
             at += every

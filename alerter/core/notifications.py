@@ -11,39 +11,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import groupby
-from typing import Annotated, NewType
-
-from annotated_types import Ge, Le
 
 from alerter.core.alerts import Alert, AlertState, AlertSubject
-from alerter.core.mutes import (
-    NO_MUTES,
-    Acknowledgement,
-    Mute,
-    MuteSet,
-    MuteWindow,
-    active_window,
-    began_at,
-    broken_now,
-    current_acknowledgements,
-    ended_mute,
-    ended_windows,
-    latest_ended,
-    muted_by,
-)
-from alerter.core.review import ReportSchedule
-from alerter.core.rules import MATCH_ALL, Selector, Severity
+from alerter.core.mute_windows import MuteWindow
+from alerter.core.mutes import NO_MUTES, Mute, MuteSet, active_window, ended_mute, ended_windows, latest_ended, muted_by
+from alerter.core.routes import NO_TARGET, Receiver, ReceiverName, Route, TargetId
+from alerter.core.rules import Severity
 from alerter.core.series import Tenant
+from alerter.core.silences import Acknowledgement, broken_now, current_acknowledgements, firing_started_at
 
 #: A reminder comes after `repeat_interval`, then after twice that, and so on; but never later than this, and for ever.
 MAX_REPEAT = timedelta(days=1)
-
-MIN_REPEAT = timedelta(minutes=1)
-MAX_GROUP_WAIT = timedelta(hours=1)
-
-ReceiverName = NewType("ReceiverName", str)
-#: What stands for a URL of a receiver, without saying what it is: the same for as long as the URL is.
-TargetId = NewType("TargetId", str)
 
 
 class NotifyReason(StrEnum):
@@ -62,89 +40,28 @@ class NotifyReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Receiver:
-    """`[receivers.NAME]`: somebody who is notified, and how.
-
-    Attributes:
-        name: Unique in a configuration.
-        repeat_interval: After how long it is reminded of an alert that goes on.
-        send_resolved: Whether it is notified when an alert is over.
-        max_per_hour: How many messages each of its URLs gets in an hour at most; critical alerts that begin, and
-            missing data, always pass.
-        fallback: The receiver that is notified in its place when a message to it had to be given up, and that a target
-            of it cannot be reached for half an hour; without one, every other receiver is notified of that.
-        group_wait: How long news for it is collected over all tenants before it becomes one message; at most `1h`.
-        charts: Whether messages carry a picture of the counts, where the service takes one; needs the extra
-            `alerter[charts]`.
-        targets: Where it is notified, in the configuration's order.
-        weekly_report: When it gets a report of the week, such as `{ day = "mon", at = "08:00" }`, in the time zone of
-            the service unless it has a `timezone`; no report without it.
-    """
-
-    name: ReceiverName
-    repeat_interval: Annotated[timedelta, Ge(MIN_REPEAT)] = timedelta(hours=4)
-    send_resolved: bool = True
-    max_per_hour: Annotated[int, Ge(1)] = 30
-    fallback: ReceiverName | None = None
-    group_wait: Annotated[timedelta, Le(MAX_GROUP_WAIT)] = timedelta(0)
-    charts: bool = False
-    targets: tuple[TargetId, ...] = ()
-    weekly_report: ReportSchedule | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """Which alerts go to which receivers: every one of its selectors must match.
-
-    An alert about a tenant's polling concerns every hold reason, so that `reasons` does not keep it back.
-
-    Attributes:
-        receivers: At least one.
-        severities: The severities that it takes; empty takes all.
-        mute_windows: When nothing goes this way.
-    """
-
-    receivers: tuple[ReceiverName, ...]
-    severities: frozenset[Severity] = frozenset()
-    tenants: Selector = MATCH_ALL
-    reasons: Selector = MATCH_ALL
-    rules: Selector = MATCH_ALL
-    mute_windows: tuple[MuteWindow, ...] = ()
-
-    def matches(self, alert: Alert) -> bool:
-        """Say whether the alert goes this way."""
-        key = alert.key
-        return (
-            (not self.severities or key.severity in self.severities)
-            and self.tenants.matches(key.tenant)
-            and (alert.is_no_data or self.reasons.matches(key.reason))
-            and self.rules.matches(key.rule)
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationState:
     """What a target of a receiver was last notified of about an alert subject.
 
     Attributes:
-        topic: The rule and the series.
+        subject: The rule and the series.
         receiver: Who was notified.
         target: Where. Empty in what was stored before targets were distinguished: at each target of the receiver.
         severity: The level it knows of; after a resolve, the one that was resolved.
         state: `FIRING`, or `INACTIVE` once it knows of the end.
-        at: When the message was planned.
-        repeats: How many reminders it got since the last news.
+        notified_at: When the message was planned.
+        repeat_count: How many reminders it got since the last news.
         thread: The id of the first message about the present episode, which later ones answer; empty until it is known.
     """
 
-    topic: AlertSubject
+    subject: AlertSubject
     receiver: ReceiverName
     severity: Severity
     state: AlertState
-    at: datetime
-    repeats: int = 0
+    notified_at: datetime
+    repeat_count: int = 0
     thread: str = ""
-    target: TargetId = TargetId("")
+    target: TargetId = NO_TARGET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,21 +97,21 @@ class Notification:
 
     Attributes:
         receiver: Who is notified.
-        notices: At least one.
+        items: At least one.
         suppressed: How many messages before this one `max_per_hour` suppressed; their news is in this one.
         targets: Where: all of the receiver's that know the same.
         is_introduction: Whether its targets are new, and are notified of what fires for the first time.
     """
 
     receiver: Receiver
-    notices: tuple[NotificationItem, ...]
+    items: tuple[NotificationItem, ...]
     suppressed: int = 0
     targets: tuple[TargetId, ...] = ()
     is_introduction: bool = False
 
-    def is_about(self, topics: Collection[AlertSubject]) -> bool:
+    def is_about(self, subjects: Collection[AlertSubject]) -> bool:
         """Return True if it notifies of any of these."""
-        return any(notice.alert.key.topic in topics for notice in self.notices)
+        return any(item.alert.key.subject in subjects for item in self.items)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +138,7 @@ class NotificationPlan:
         broken: The acknowledgements that break now, and stay broken.
         suppressed: What is not sent, because its receiver has had all the messages of its hourly limit. It still
             differs from what the receiver knows, so that a later plan notifies of it.
-        untold_ends: What ends without a message, for its receiver wants none of it. On-call services close what they
+        unsent_ends: What ends without a message, for its receiver wants none of it. On-call services close what they
             have open all the same.
     """
 
@@ -230,7 +147,7 @@ class NotificationPlan:
     noted: tuple[NotificationState, ...] = ()
     broken: tuple[Acknowledgement, ...] = ()
     suppressed: tuple[Notification, ...] = ()
-    untold_ends: tuple[Notification, ...] = ()
+    unsent_ends: tuple[Notification, ...] = ()
 
     def without(self, receivers: Collection[ReceiverName]) -> "NotificationPlan":
         """Return the plan without what is collected for these receivers, to be planned again later."""
@@ -270,7 +187,7 @@ def settled(notified: Sequence[NotificationState], receivers: Iterable[Receiver]
     if not notified:
         return Settled(notified)
     here = {(receiver.name, target): None for receiver in receivers for target in receiver.targets}
-    knowing = {(entry.topic, entry.receiver, entry.target): entry for entry in notified}
+    knowing = {(entry.subject, entry.receiver, entry.target): entry for entry in notified}
     moved: list[NotificationState] = []
     left: list[NotificationState] = []
     for entry in notified:
@@ -278,12 +195,12 @@ def settled(notified: Sequence[NotificationState], receivers: Iterable[Receiver]
             continue
         homes = _homes(entry, here)
         for name, target in homes:
-            known = knowing.get((entry.topic, name, target))
+            known = knowing.get((entry.subject, name, target))
             if known is None or known.state is not AlertState.FIRING:
                 moved.append(replace(entry, receiver=name, target=target))
-                knowing[entry.topic, name, target] = moved[-1]
+                knowing[entry.subject, name, target] = moved[-1]
         if homes:
-            left.append(knowing.pop((entry.topic, entry.receiver, entry.target)))
+            left.append(knowing.pop((entry.subject, entry.receiver, entry.target)))
     return Settled(list(knowing.values()), moved, left)
 
 
@@ -317,17 +234,17 @@ def plan(
         hourly_limits: What the receivers got within the last hour; None means nothing.
         now: The instant of the decision.
     """
-    alerts_by_topic = _by_topic(alerts)
-    mutes = _present(mutes, alerts_by_topic, now=now)
-    broken = broken_now(mutes.acknowledgements, alerts_by_topic, now=now)
+    alerts_by_subject = _by_subject(alerts)
+    mutes = _present(mutes, alerts_by_subject, now=now)
+    broken = broken_now(mutes.acknowledgements, alerts_by_subject, now=now)
     mutes = replace(mutes, acknowledgements={**mutes.acknowledgements, **broken})
     states_by_target: dict[tuple[ReceiverName, TargetId], dict[AlertSubject, NotificationState]] = {}
     for entry in notified:
-        states_by_target.setdefault((entry.receiver, entry.target), {})[entry.topic] = entry
+        states_by_target.setdefault((entry.receiver, entry.target), {})[entry.subject] = entry
     parts = [
         _plan_for(
-            _Ear(receiver, routes, mutes),
-            alerts_by_topic,
+            _ReceiverView(receiver, routes, mutes),
+            alerts_by_subject,
             {target: states_by_target.get((receiver.name, target), {}) for target in receiver.targets},
             (hourly_limits or {}).get(receiver.name, HourlyLimit()),
             now=now,
@@ -340,13 +257,13 @@ def plan(
         noted=tuple(each for part in parts for each in part.noted),
         broken=tuple(broken.values()),
         suppressed=tuple(each for part in parts for each in part.suppressed),
-        untold_ends=tuple(each for part in parts for each in part.untold_ends),
+        unsent_ends=tuple(each for part in parts for each in part.unsent_ends),
     )
 
 
 def _plan_for(
-    ear: "_Ear",
-    alerts_by_topic: Mapping[AlertSubject, Sequence[Alert]],
+    ear: "_ReceiverView",
+    alerts_by_subject: Mapping[AlertSubject, Sequence[Alert]],
     known_by_target: Mapping[TargetId, Mapping[AlertSubject, NotificationState]],
     budget: HourlyLimit,
     *,
@@ -354,17 +271,17 @@ def _plan_for(
 ) -> NotificationPlan:
     receiver = ear.receiver
     routed_by_target: dict[TargetId, list[NotificationItem]] = {}
-    untold_by_target: dict[TargetId, list[NotificationItem]] = {}
+    unsent_by_target: dict[TargetId, list[NotificationItem]] = {}
     noted: list[NotificationState] = []
     for target, known in known_by_target.items():
         found = [
-            notice
-            for topic, of_topic in alerts_by_topic.items()
-            if (notice := _notice(of_topic, known.get(topic), ear, now=now))
+            item
+            for subject, of_subject in alerts_by_subject.items()
+            if (item := _item_for(of_subject, known.get(subject), ear, now=now))
         ]
-        routed_by_target[target] = [notice for notice in found if _is_routed(notice, receiver)]
-        untold_by_target[target] = [notice for notice in found if not _is_routed(notice, receiver)]
-        noted += [_state_after(each, receiver, target, now=now) for each in untold_by_target[target]]
+        routed_by_target[target] = [item for item in found if _is_routed(item, receiver)]
+        unsent_by_target[target] = [item for item in found if not _is_routed(item, receiver)]
+        noted += [_state_after(each, receiver, target, now=now) for each in unsent_by_target[target]]
     # All that is planned at one instant counts as one message, for no target gets more than one of it.
     has_had_enough = budget.sent >= receiver.max_per_hour
     notified, suppressed = list[NotificationState](), list[Notification]()
@@ -374,49 +291,49 @@ def _plan_for(
         notification = Notification(
             receiver=receiver,
             targets=targets,
-            notices=tuple(sorted(is_routed, key=_worst_first)),
+            items=tuple(sorted(is_routed, key=_worst_first)),
             suppressed=budget.suppressed,
         )
-        if has_had_enough and not any(notice.always_passes for notice in is_routed):
+        if has_had_enough and not any(item.always_passes for item in is_routed):
             suppressed.append(notification)
             continue
         notifications.append(notification)
         notified += [
-            _state_after(notice, receiver, target, now=now) for target in targets for notice in routed_by_target[target]
+            _state_after(item, receiver, target, now=now) for target in targets for item in routed_by_target[target]
         ]
-    untold_ends = tuple(
-        Notification(receiver=receiver, targets=targets, notices=tuple(untold_by_target[targets[0]]))
-        for targets in _alike(untold_by_target)
+    unsent_ends = tuple(
+        Notification(receiver=receiver, targets=targets, items=tuple(unsent_by_target[targets[0]]))
+        for targets in _alike(unsent_by_target)
     )
     return NotificationPlan(
         notifications=tuple(notifications),
         notified=tuple(notified),
         noted=tuple(noted),
         suppressed=tuple(suppressed),
-        untold_ends=untold_ends,
+        unsent_ends=unsent_ends,
     )
 
 
 def _alike(routed_by_target: Mapping[TargetId, Sequence[NotificationItem]]) -> list[tuple[TargetId, ...]]:
     """Return the targets that are notified of anything, together where they are notified of the same."""
     together: dict[tuple[object, ...], list[TargetId]] = {}
-    for target, notices in routed_by_target.items():
-        if notices:
-            together.setdefault(tuple(_without_target(notice) for notice in notices), []).append(target)
+    for target, items in routed_by_target.items():
+        if items:
+            together.setdefault(tuple(_without_target(item) for item in items), []).append(target)
     return [tuple(targets) for targets in together.values()]
 
 
-def _without_target(notice: NotificationItem) -> tuple[object, ...]:
-    before = notice.previous_state
-    if before is None or notice.reason is NotifyReason.FIRST:
+def _without_target(item: NotificationItem) -> tuple[object, ...]:
+    before = item.previous_state
+    if before is None or item.reason is NotifyReason.FIRST:
         # A first message says nothing of earlier ones.
-        return notice.reason, notice.alert.key
-    known = (before.severity, before.state, before.at, before.repeats, before.thread)
-    return notice.reason, notice.alert.key, known
+        return item.reason, item.alert.key
+    known = (before.severity, before.state, before.notified_at, before.repeat_count, before.thread)
+    return item.reason, item.alert.key, known
 
 
 @dataclass(frozen=True, slots=True)
-class _Ear:
+class _ReceiverView:
     """The alerts for a receiver: those that some route brings to it, unless they are muted.
 
     Attributes:
@@ -429,7 +346,7 @@ class _Ear:
 
     def is_routed(self, alert: Alert) -> bool:
         """Say whether the alert is routed to the receiver."""
-        return not self.routes or bool(self._ways(alert))
+        return not self.routes or bool(self._matching_routes(alert))
 
     def muted(self, alert: Alert, *, now: datetime) -> Mute | None:
         """Return what keeps the alert from the receiver at this moment: a mute, or a window on each of its ways."""
@@ -439,20 +356,20 @@ class _Ear:
         ways = [active_window(windows, now=now) for windows in self._windows(alert)]
         return next(iter(ways), None) if all(ways) else None
 
-    def _ways(self, alert: Alert) -> list[Route]:
+    def _matching_routes(self, alert: Alert) -> list[Route]:
         return [route for route in self.routes if self.receiver.name in route.receivers and route.matches(alert)]
 
     def _windows(self, alert: Alert) -> list[Sequence[MuteWindow]]:
         """Return the windows of each of the alert's ways."""
-        return [self.mutes.windows_for(alert, route.mute_windows) for route in self._ways(alert)]
+        return [self.mutes.windows_for(alert, route.mute_windows) for route in self._matching_routes(alert)]
 
     def mute_ended(self, alert: Alert, *, since: datetime, now: datetime) -> Mute | None:
         """Return what kept the alert from the receiver until a moment ago, or None."""
         ended = ended_mute(alert, self.mutes, since=since, now=now)
-        opened = self._opened(alert, since=since, now=now)
+        opened = self._ended_route_window(alert, since=since, now=now)
         return latest_ended([each for each in (ended, opened) if each is not None], now=now)
 
-    def _opened(self, alert: Alert, *, since: datetime, now: datetime) -> Mute | None:
+    def _ended_route_window(self, alert: Alert, *, since: datetime, now: datetime) -> Mute | None:
         """Return the window whose end opened a way again: until then there was one on each of them."""
         ways = self._windows(alert)
         windows = [window for way in ways for window in way]
@@ -464,44 +381,44 @@ class _Ear:
         return latest_ended(ended, now=now)
 
 
-def _present(mutes: MuteSet, alerts_by_topic: Mapping[AlertSubject, Sequence[Alert]], *, now: datetime) -> MuteSet:
+def _present(mutes: MuteSet, alerts_by_subject: Mapping[AlertSubject, Sequence[Alert]], *, now: datetime) -> MuteSet:
     """Return the mutes with the tenants that are found to have no data, without acknowledgements of episodes before."""
     return replace(
         mutes,
-        acknowledgements=current_acknowledgements(mutes.acknowledgements, alerts_by_topic, now=now),
-        no_data_tenants=mutes.no_data_tenants | _no_data_tenants(alerts_by_topic),
+        acknowledgements=current_acknowledgements(mutes.acknowledgements, alerts_by_subject, now=now),
+        no_data_tenants=mutes.no_data_tenants | _no_data_tenants(alerts_by_subject),
     )
 
 
-def _no_data_tenants(alerts_by_topic: Mapping[AlertSubject, Sequence[Alert]]) -> frozenset[Tenant]:
+def _no_data_tenants(alerts_by_subject: Mapping[AlertSubject, Sequence[Alert]]) -> frozenset[Tenant]:
     return frozenset(
         alert.key.tenant
-        for alerts in alerts_by_topic.values()
+        for alerts in alerts_by_subject.values()
         for alert in alerts
         if alert.is_firing and alert.is_no_data
     )
 
 
-def _by_topic(alerts: Iterable[Alert]) -> Mapping[AlertSubject, Sequence[Alert]]:
+def _by_subject(alerts: Iterable[Alert]) -> Mapping[AlertSubject, Sequence[Alert]]:
     """Return the alerts by topic, the highest severity first."""
-    ordered = sorted(alerts, key=_topic_order)
-    return {topic: tuple(group) for topic, group in groupby(ordered, key=lambda alert: alert.key.topic)}
+    ordered = sorted(alerts, key=_subject_order)
+    return {subject: tuple(group) for subject, group in groupby(ordered, key=lambda alert: alert.key.subject)}
 
 
-def _topic_order(alert: Alert) -> tuple[str, str, str, int]:
+def _subject_order(alert: Alert) -> tuple[str, str, str, int]:
     key = alert.key
     return key.rule, key.tenant, key.reason, -key.severity.rank
 
 
-def _notice(
-    alerts: Sequence[Alert], notified: NotificationState | None, ear: _Ear, *, now: datetime
+def _item_for(
+    alerts: Sequence[Alert], notified: NotificationState | None, ear: _ReceiverView, *, now: datetime
 ) -> NotificationItem | None:
     """Return what a target must be notified of about one subject; None where what it knows is still true, or muted."""
     known = notified if notified is not None and notified.state is AlertState.FIRING else None
     # What it was notified of goes on to concern it, also where no route leads there any more.
     concerning = [alert for alert in alerts if (known and alert.key.severity is known.severity) or ear.is_routed(alert)]
     if any(alert.is_firing for alert in concerning):
-        return _notice_of_firing(concerning, notified, known, ear, now=now)
+        return _item_of_firing(concerning, notified, known, ear, now=now)
     if known is None:
         return None
     ended = _ended(alerts, known)
@@ -512,15 +429,15 @@ def _notice(
         alert=ended,
         previous_state=notified,
         still_firing=next((alert.key.severity for alert in alerts if alert.is_firing), None),
-        mute_ended=ear.mute_ended(ended, since=known.at, now=now),
+        mute_ended=ear.mute_ended(ended, since=known.notified_at, now=now),
     )
 
 
-def _notice_of_firing(
+def _item_of_firing(
     concerning: Sequence[Alert],
     notified: NotificationState | None,
     known: NotificationState | None,
-    ear: _Ear,
+    ear: _ReceiverView,
     *,
     now: datetime,
 ) -> NotificationItem | None:
@@ -530,8 +447,8 @@ def _notice_of_firing(
         reason = _reason_of_unchanged(known, ear, now=now)
     if reason is None or ear.muted(firing, now=now) is not None:
         return None
-    firing_since = began_at(concerning)
-    since = known.at if known is not None else firing_since or now
+    firing_since = firing_started_at(concerning)
+    since = known.notified_at if known is not None else firing_since or now
     return NotificationItem(
         reason=reason,
         alert=firing,
@@ -544,15 +461,15 @@ def _notice_of_firing(
 def next_repeat_at(notified: NotificationState, receiver: Receiver) -> datetime:
     """Return when a receiver is reminded next: each time twice as late, up to a day, as it is configured now."""
     if receiver.repeat_interval >= MAX_REPEAT:
-        return notified.at + receiver.repeat_interval
+        return notified.notified_at + receiver.repeat_interval
     # Twenty doublings of a second are more than a day.
-    return notified.at + min(receiver.repeat_interval * (1 << min(notified.repeats, 20)), MAX_REPEAT)
+    return notified.notified_at + min(receiver.repeat_interval * (1 << min(notified.repeat_count, 20)), MAX_REPEAT)
 
 
 def _is_repeat_due(notified: NotificationState, receiver: Receiver, *, now: datetime) -> bool:
     due_at = next_repeat_at(notified, receiver)
     # A clock that was set back leaves notifications in the future: nobody waits for more than twice the distance.
-    return due_at <= now or notified.at - now > due_at - notified.at
+    return due_at <= now or notified.notified_at - now > due_at - notified.notified_at
 
 
 def _reason_of_firing(severity: Severity, known: NotificationState | None) -> NotifyReason | None:
@@ -565,10 +482,10 @@ def _reason_of_firing(severity: Severity, known: NotificationState | None) -> No
     return None
 
 
-def _reason_of_unchanged(known: NotificationState, ear: _Ear, *, now: datetime) -> NotifyReason | None:
-    acknowledgement = ear.mutes.acknowledgements.get(known.topic)
+def _reason_of_unchanged(known: NotificationState, ear: _ReceiverView, *, now: datetime) -> NotifyReason | None:
+    acknowledgement = ear.mutes.acknowledgements.get(known.subject)
     broken_at = None if acknowledgement is None else acknowledgement.broken_at
-    if broken_at is not None and broken_at > known.at:
+    if broken_at is not None and broken_at > known.notified_at:
         return NotifyReason.BROKEN
     return NotifyReason.REPEAT if _is_repeat_due(known, ear.receiver, now=now) else None
 
@@ -584,38 +501,36 @@ def _ended(alerts: Sequence[Alert], notified: NotificationState) -> Alert:
     return replace(ended, fired_at=longest.fired_at, peak=longest.peak)
 
 
-def _state_after(notice: NotificationItem, receiver: Receiver, target: TargetId, *, now: datetime) -> NotificationState:
-    resolved = notice.reason is NotifyReason.RESOLVED
-    severity = notice.previous_state.severity if resolved and notice.previous_state else notice.alert.key.severity
+def _state_after(item: NotificationItem, receiver: Receiver, target: TargetId, *, now: datetime) -> NotificationState:
+    resolved = item.reason is NotifyReason.RESOLVED
+    severity = item.previous_state.severity if resolved and item.previous_state else item.alert.key.severity
     return NotificationState(
-        topic=notice.alert.key.topic,
+        subject=item.alert.key.subject,
         receiver=receiver.name,
         target=target,
         severity=severity,
         state=AlertState.INACTIVE if resolved else AlertState.FIRING,
-        at=now,
-        repeats=_repeats_after(notice),
-        thread=""
-        if notice.reason is NotifyReason.FIRST or notice.previous_state is None
-        else notice.previous_state.thread,
+        notified_at=now,
+        repeat_count=_repeats_after(item),
+        thread="" if item.reason is NotifyReason.FIRST or item.previous_state is None else item.previous_state.thread,
     )
 
 
-def _repeats_after(notice: NotificationItem) -> int:
-    if notice.reason is not NotifyReason.REPEAT or notice.previous_state is None:
+def _repeats_after(item: NotificationItem) -> int:
+    if item.reason is not NotifyReason.REPEAT or item.previous_state is None:
         return 0
-    return notice.previous_state.repeats + 1
+    return item.previous_state.repeat_count + 1
 
 
-def _is_routed(notice: NotificationItem, receiver: Receiver) -> bool:
-    return notice.reason is not NotifyReason.RESOLVED or receiver.send_resolved
+def _is_routed(item: NotificationItem, receiver: Receiver) -> bool:
+    return item.reason is not NotifyReason.RESOLVED or receiver.send_resolved
 
 
-def _worst_first(notice: NotificationItem) -> tuple[bool, int, int, str, str]:
+def _worst_first(item: NotificationItem) -> tuple[bool, int, int, str, str]:
     """Return the order in a message: what fires before what ended, the worst first, then the highest count."""
-    alert = notice.alert
+    alert = item.alert
     return (
-        notice.reason is NotifyReason.RESOLVED,
+        item.reason is NotifyReason.RESOLVED,
         -alert.key.severity.rank,
         -(alert.value or 0),
         alert.key.tenant,

@@ -11,7 +11,7 @@ from typing import NewType
 
 from alerter.core.alerts import Alert, AlertSubject
 from alerter.core.message.content import Message, Missed, TargetOutage
-from alerter.core.notifications import TargetId
+from alerter.core.routes import TargetId
 from alerter.errors import DeliveryError
 
 TargetName = NewType("TargetName", str)
@@ -46,7 +46,7 @@ class Delivery:
         sent_at: When the target took it; None until then.
         dead_at: When it was given up; None until then.
         last_error: What the last attempt failed of; empty after a success.
-        claims: How often an attempt began: the last one to claim it decides.
+        claim_count: How often an attempt began: the last one to claim it decides.
         refused_at: Since when the target, or one of its addressees, does not want this very message; None if it does
             not say so. Then nothing waits behind it.
         had_by: The addressees that have it, where it is for several.
@@ -62,7 +62,7 @@ class Delivery:
     sent_at: datetime | None = None
     dead_at: datetime | None = None
     last_error: str = ""
-    claims: int = 0
+    claim_count: int = 0
     refused_at: datetime | None = None
     had_by: frozenset[str] = frozenset()
 
@@ -80,7 +80,7 @@ class TargetBacklog:
     oldest_at: datetime
 
 
-def due(waiting: Iterable[Delivery], *, now: datetime) -> list[Delivery]:
+def due_deliveries(waiting: Iterable[Delivery], *, now: datetime) -> list[Delivery]:
     """Return what to send now: of each target the oldest waiting delivery, if its time has come.
 
     The order is kept per target, so that nobody reads of an end before its beginning; one target never holds up
@@ -96,7 +96,7 @@ def due(waiting: Iterable[Delivery], *, now: datetime) -> list[Delivery]:
 def _is_due(delivery: Delivery, *, now: datetime) -> bool:
     # No wait is longer than the longest: one that seems so was begun on a clock that was ahead. What nobody has tried
     # waits for nothing, even if the clock of the planning instance is ahead of this one.
-    is_new = not delivery.claims and delivery.next_attempt_at == delivery.created_at
+    is_new = not delivery.claim_count and delivery.next_attempt_at == delivery.created_at
     return is_new or delivery.next_attempt_at <= now or delivery.next_attempt_at > now + MAX_RETRY_DELAY
 
 
@@ -107,7 +107,7 @@ def claim(delivery: Delivery, *, now: datetime) -> Delivery:
     over, and two runs from sending it at the same time. The outcome is recorded by the one that claimed it last: one
     that stood still until somebody else took the message over has no say any more.
     """
-    return replace(delivery, next_attempt_at=now + CLAIM_TIMEOUT, claims=delivery.claims + 1)
+    return replace(delivery, next_attempt_at=now + CLAIM_TIMEOUT, claim_count=delivery.claim_count + 1)
 
 
 def next_due_at(waiting: Iterable[Delivery]) -> datetime | None:
@@ -152,7 +152,7 @@ def after_failure(delivery: Delivery, error: DeliveryError, *, now: datetime) ->
     return replace(failed, next_attempt_at=now + max(wait, min(error.retry_after or wait, MAX_RETRY_DELAY)))
 
 
-def after_retry_request(delivery: Delivery, *, now: datetime) -> Delivery:
+def after_manual_retry(delivery: Delivery, *, now: datetime) -> Delivery:
     """Return the delivery after a person asked for another attempt: due now, also if it was given up.
 
     The attempts are kept, so that one that was given up has this one attempt and no second day of them; what was sent
@@ -185,7 +185,7 @@ def needs_digest(waiting: Sequence[Delivery], *, now: datetime) -> bool:
     return oldest.attempts > 0 and now - oldest.created_at > DIGEST_AFTER
 
 
-def missed_of(
+def missed_items(
     deliveries: Iterable[Delivery], messages: Iterable[Message], alerts: Iterable[Alert], *, error: str = ""
 ) -> Missed:
     """Return what a target missed, and what has become of it.
@@ -201,11 +201,11 @@ def missed_of(
     missed = tuple(message_by_id[each.message_id] for each in in_order)
     ids = {alert_id for message in missed for alert_id in message.alert_ids}
     about = [alert for alert in alerts if alert.key.id in ids]
-    topics = {alert.key.topic for alert in about}
-    firing = worst_of_each_topic(alert for alert in alerts if alert.key.topic in topics)
-    topics -= {alert.key.topic for alert in firing}
+    subjects = {alert.key.subject for alert in about}
+    firing = worst_of_each_subject(alert for alert in alerts if alert.key.subject in subjects)
+    subjects -= {alert.key.subject for alert in firing}
     ended = [(alert.resolved_at, alert) for alert in about if alert.resolved_at is not None]
-    over = [(at, alert) for at, alert in ended if alert.key.topic in topics]
+    over = [(at, alert) for at, alert in ended if alert.key.subject in subjects]
     return Missed(
         target=in_order[0].target,
         since=min(each.created_at for each in in_order),
@@ -216,13 +216,13 @@ def missed_of(
     )
 
 
-def worst_of_each_topic(alerts: Iterable[Alert]) -> tuple[Alert, ...]:
+def worst_of_each_subject(alerts: Iterable[Alert]) -> tuple[Alert, ...]:
     """Return the highest alert of each topic that fires, the worst first."""
     ordered = sorted((alert for alert in alerts if alert.is_firing), key=_worst_first)
-    of_topic: dict[AlertSubject, Alert] = {}
+    of_subject: dict[AlertSubject, Alert] = {}
     for alert in ordered:
-        of_topic.setdefault(alert.key.topic, alert)
-    return tuple(of_topic.values())
+        of_subject.setdefault(alert.key.subject, alert)
+    return tuple(of_subject.values())
 
 
 def _worst_first(alert: Alert) -> tuple[int, int, str, str]:

@@ -29,7 +29,7 @@ _MILLISECOND = 1000
 _SEVEN_BITS, _MORE = 0x7F, 0x80
 
 
-def numbers(values: Iterable[int] = ()) -> Int64Array:
+def int64_array(values: Iterable[int] = ()) -> Int64Array:
     """Return whole numbers of 64 bits in an array."""
     return array("q", values)
 
@@ -161,7 +161,9 @@ class Outage:
     def failure_at(self, now: int) -> PollFailure:
         """Return what was known of it at one of its polls."""
         run = self.runs[max(bisect_right(self.runs, now, key=_since) - 1, 0)]
-        return PollFailure(since=from_epoch_us(self.since), at=from_epoch_us(now), cause=run.cause, detail=run.detail)
+        return PollFailure(
+            started_at=from_epoch_us(self.since), last_failed_at=from_epoch_us(now), cause=run.cause, detail=run.detail
+        )
 
 
 def _since(run: FailureRun | Outage) -> int:
@@ -181,18 +183,19 @@ class PollTimes:
         poll_interval: How often the tenant is polled.
         timezone: Where its people work.
         first_polled_at: Its first good poll ever; None before it.
-        owners: Of a sum over tenants, which tenant each poll is of, as a number; empty where there is one tenant.
+        owner_indexes: Of a sum over tenants, which tenant each poll is of, as a number; empty where there is one
+            tenant.
     """
 
     polls: Int64Array
-    good: Int64Array = field(default_factory=numbers)
+    good: Int64Array = field(default_factory=int64_array)
     since: Int64Array
     until: Int64Array
     outages: Sequence[Outage]
     poll_interval: timedelta
     timezone: tzinfo = UTC
     first_polled_at: datetime | None = None
-    owners: Int64Array = field(default_factory=numbers)
+    owner_indexes: Int64Array = field(default_factory=int64_array)
 
     @property
     def tolerance(self) -> int:
@@ -211,7 +214,7 @@ class PollTimes:
         end = self.until[behind - 1] if behind else 0
         # The newest run of a sum is held over to its polls, each of which is of one tenant.
         newest = self._newest_good(now)
-        known = now if self.owners else end if newest is None else min(end, newest)
+        known = now if self.owner_indexes else end if newest is None else min(end, newest)
         return Runs(self.since, self.until, first, behind, known)
 
     def last_success_before(self, outage: Outage) -> int | None:
@@ -221,7 +224,7 @@ class PollTimes:
 
     def _newest_good(self, now: int) -> int | None:
         """Return the newest good poll by then; None where polls of several tenants are none of the sum."""
-        if self.owners:
+        if self.owner_indexes:
             return None
         outage = self.outage_at(now)
         return now if outage is None else self.last_success_before(outage)
@@ -230,7 +233,7 @@ class PollTimes:
     def uneven(self) -> Int64Array:
         """The good polls that came clearly sooner or later after the one before than the poll interval says."""
         interval = self.poll_interval // MICROSECOND
-        return numbers(
+        return int64_array(
             after
             for before, after in pairwise(self.good)
             if not interval <= 2 * (after - before) <= MAX_STEP_HALVES * interval
@@ -238,7 +241,7 @@ class PollTimes:
 
     @cached_property
     def _outages_since(self) -> Int64Array:
-        return numbers(outage.since for outage in self.outages)
+        return int64_array(outage.since for outage in self.outages)
 
 
 def merge_outages(failures: Sequence[FailureRun]) -> Iterator[Outage]:
@@ -259,7 +262,7 @@ def _outage(runs: Sequence[FailureRun]) -> Outage:
     return Outage(since=runs[0].outage_since, until=NEVER if ended_at is None else ended_at, runs=tuple(runs))
 
 
-def polls_of(good: Int64Array, failures: Sequence[FailureRun]) -> Int64Array:
+def reconstruct_polls(good: Int64Array, failures: Sequence[FailureRun]) -> Int64Array:
     """Return every poll, good or failed: oldest first, each once.
 
     Args:
@@ -267,19 +270,19 @@ def polls_of(good: Int64Array, failures: Sequence[FailureRun]) -> Int64Array:
         failures: The runs of failed ones.
     """
     failed = [at for failure in failures for at in failure.instants]
-    return numbers(sorted({*good, *failed})) if failed else good
+    return int64_array(sorted({*good, *failed})) if failed else good
 
 
-def good_polls_of(runs: Iterable[PollRun]) -> Int64Array:
+def successful_polls(runs: Iterable[PollRun]) -> Int64Array:
     """Return the polls of runs, oldest first, each once: where two of them touch, they share a poll."""
-    good = numbers()
+    good = int64_array()
     for run in runs:
         instants = run.instants
         good.extend(instants[1:] if good and good[-1] == instants[0] else instants)
     return good
 
 
-def parts_of(instants: Sequence[int]) -> Iterator[PollRun]:
+def split_runs(instants: Sequence[int]) -> Iterator[PollRun]:
     """Yield a run of polls in parts of `MAX_POLLS` at most, each from the poll with which the one before ends."""
     for first in range(0, max(len(instants) - 1, 1), MAX_POLLS - 1):
         yield PollRun.of(instants[first : first + MAX_POLLS])
@@ -307,13 +310,13 @@ class PackedPolls:
         self._parts = parts
         self._tail = tail
         self._asked = (0, 0)
-        self._found = numbers()
+        self._found = int64_array()
 
     def between(self, since: int, until: int) -> Int64Array:
         """Return those between two instants, both included, oldest first."""
         if self._asked != (since, until):
             runs = (run for run in (*self._parts, self._tail.run) if run.until >= since and run.since <= until)
-            self._found = KnownPolls(good_polls_of(runs)).between(since, until)
+            self._found = KnownPolls(successful_polls(runs)).between(since, until)
             self._asked = since, until
         return self._found
 
@@ -347,7 +350,7 @@ def packed_instants(instants: Sequence[int]) -> bytes:
 
 def unpacked_instants(first: int, packed: bytes) -> Int64Array:
     """Return the instants that were packed, with the first one."""
-    instants = numbers([first])
+    instants = int64_array([first])
     at, step, number, shift = first, 0, 0, 0
     for byte in packed:
         number |= (byte & _SEVEN_BITS) << shift
@@ -367,4 +370,4 @@ def _instants_of(run: "PollRun | FailureRun") -> Int64Array:
     if run.steps or run.polls == 1:
         return unpacked_instants(run.since, run.steps)
     parts = max(run.polls - 1, 1)
-    return numbers([run.since + (run.until - run.since) * part // parts for part in range(parts + 1)])
+    return int64_array([run.since + (run.until - run.since) * part // parts for part in range(parts + 1)])

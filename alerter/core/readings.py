@@ -13,7 +13,7 @@ from itertools import pairwise
 from statistics import median_low
 
 from alerter.core.import_merge import ImportedHistory
-from alerter.core.poll_times import Int64Array, PollRun, numbers
+from alerter.core.poll_times import Int64Array, PollRun, int64_array
 from alerter.core.series import MICROSECOND, HoldReason, Tenant
 
 #: Stands for the reason in a row that says that nothing was held.
@@ -33,10 +33,10 @@ class Rows:
         place: Where each of them stands.
     """
 
-    at: Int64Array = field(default_factory=numbers)
-    reason: Int64Array = field(default_factory=numbers)
-    held: Int64Array = field(default_factory=numbers)
-    place: Int64Array = field(default_factory=numbers)
+    at: Int64Array = field(default_factory=int64_array)
+    reason: Int64Array = field(default_factory=int64_array)
+    held: Int64Array = field(default_factory=int64_array)
+    place: Int64Array = field(default_factory=int64_array)
 
     def add(self, at: int, reason: int, held: int, place: int) -> None:
         """Add a row."""
@@ -50,7 +50,9 @@ class Rows:
         if all(one <= other for one, other in pairwise(self.at)):
             return self
         order = sorted(range(len(self.at)), key=self.at.__getitem__)
-        return Rows(*(numbers(map(each.__getitem__, order)) for each in (self.at, self.reason, self.held, self.place)))
+        return Rows(
+            *(int64_array(map(each.__getitem__, order)) for each in (self.at, self.reason, self.held, self.place))
+        )
 
 
 class RowsError(ValueError):
@@ -83,7 +85,7 @@ def given_by(
     polls = _polls(rows, pitch, reasons)
     if interval is None and all(rows.at[poll[0]] == rows.at[poll[-1]] for poll in polls) and not _are_together(rows):
         raise RowsError([(rows.place[0], _NEVER_TOGETHER)])
-    polled_at, at, changed, held = numbers(), numbers(), numbers(), numbers()
+    polled_at, at, changed, held = int64_array(), int64_array(), int64_array(), int64_array()
     first_seen: dict[HoldReason, int] = {}
     present: dict[int, int] = {}
     for poll in polls:

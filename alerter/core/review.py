@@ -11,9 +11,9 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import pairwise
 
 from alerter.core.alerts import Alert, AlertKey, AlertState, AlertSubject, Transition
-from alerter.core.mutes import Silence
 from alerter.core.rules import RuleName, Severity, TenantSeries
 from alerter.core.series import TOLERANCE_INTERVALS, Span, Tenant
+from alerter.core.silences import Silence
 
 #: An alert that is over within this time without anybody's help was not worth a message.
 BRIEF = timedelta(minutes=15)
@@ -81,9 +81,9 @@ def build_episodes(changes: Iterable[Transition], live: Collection[Alert]) -> li
     current: dict[AlertSubject, Episode] = {}
     ended: list[Episode] = []
     for change in listed:
-        subject = change.key.topic
+        subject = change.key.subject
         firing = open_keys.setdefault(subject, set())
-        if change.after is AlertState.FIRING:
+        if change.to_state is AlertState.FIRING:
             if not firing:
                 current[subject] = Episode(subject=subject, severity=change.key.severity, since=change.at)
             firing.add(change.key)
@@ -92,7 +92,7 @@ def build_episodes(changes: Iterable[Transition], live: Collection[Alert]) -> li
             continue
         firing.discard(change.key)
         if not firing and subject in current:
-            by_edit = bool(change.note)
+            by_edit = bool(change.detail)
             ended.append(replace(current.pop(subject), until=change.at, ended_by_edit=by_edit))
     return sorted((*ended, *current.values()), key=_began)
 
@@ -102,11 +102,11 @@ def _open_at_start(changes: Iterable[Transition], live: Iterable[Alert]) -> dict
     first: dict[AlertKey, Transition] = {}
     for change in changes:
         first.setdefault(change.key, change)
-    keys = {key for key, change in first.items() if change.before is AlertState.FIRING}
+    keys = {key for key, change in first.items() if change.from_state is AlertState.FIRING}
     keys |= {alert.key for alert in live if alert.is_firing and alert.key not in first}
     by_subject: dict[AlertSubject, set[AlertKey]] = {}
     for key in keys:
-        by_subject.setdefault(key.topic, set()).add(key)
+        by_subject.setdefault(key.subject, set()).add(key)
     return by_subject
 
 
@@ -155,9 +155,9 @@ def _silenced_at(
     labels = labels_by_tenant.get(episode.subject.tenant, {})
     return min(
         (
-            silence.since
+            silence.starts_at
             for silence in silences
-            if episode.holds(silence.since)
+            if episode.holds(silence.starts_at)
             and any(silence.matcher.matches(Alert(key=key), labels) for key in episode.keys)
         ),
         default=None,
@@ -248,7 +248,7 @@ def review_episodes(episodes: Collection[Episode], span: Span) -> Review:
     reviews = (_rule_review(rule, of_rule, span) for rule, of_rule in by_rule.items())
     return Review(
         span=span,
-        summary=summarize_episodes(episodes, until=span.until),
+        summary=summarize_episodes(episodes, until=span.end_at),
         rules=tuple(sorted(reviews, key=lambda each: (-each.summary.episodes, each.rule))),
         tenants=len({each.subject.tenant for each in episodes}),
     )
@@ -258,7 +258,7 @@ def _rule_review(rule: RuleName, episodes: Collection[Episode], span: Span) -> R
     counts = Counter(each.subject for each in episodes)
     return RuleReview(
         rule=rule,
-        summary=summarize_episodes(episodes, until=span.until),
+        summary=summarize_episodes(episodes, until=span.end_at),
         subjects=tuple(sorted(counts.items(), key=lambda each: (-each[1], each[0].tenant, each[0].reason))),
     )
 
@@ -321,16 +321,16 @@ def tenant_week(found: TenantSeries, span: Span) -> TenantWeek:
     """
     polling = found.polling
     covered = [
-        Span(max(each.since, span.since), min(each.until, span.until))
+        Span(max(each.start_at, span.start_at), min(each.end_at, span.end_at))
         for each in polling.coverage
-        if each.since <= span.until and each.until >= span.since
+        if each.start_at <= span.end_at and each.end_at >= span.start_at
     ]
     deltas: Counter[datetime] = Counter()
     held = came = left = 0
     # What the first poll ever found had come before.
-    begin = max(span.since, polling.first_polled_at or span.since)
+    begin = max(span.start_at, polling.first_polled_at or span.start_at)
     for series in found.reasons:
-        values = [sample for sample in series.changes if sample.at <= span.until]
+        values = [sample for sample in series.changes if sample.at <= span.end_at]
         start = max((each for each in values if each.at <= begin), key=lambda each: each.at, default=None)
         within = [each for each in values if each.at > begin]
         counts = [0 if start is None else start.count, *(each.count for each in within)]
@@ -363,10 +363,10 @@ def _no_data(covered: Sequence[Span], span: Span, first_polled_at: datetime | No
     """Return for how long nothing is known since the first poll; a gap that is no longer than tolerated is none."""
     if first_polled_at is None:
         return timedelta(0)
-    edges = [max(span.since, min(first_polled_at, span.until))]
+    edges = [max(span.start_at, min(first_polled_at, span.end_at))]
     for each in covered:
-        edges += [each.since, each.until]
-    edges.append(span.until)
+        edges += [each.start_at, each.end_at]
+    edges.append(span.end_at)
     gaps = (edges[index + 1] - edges[index] for index in range(0, len(edges), 2))
     return sum((gap for gap in gaps if gap > tolerance), timedelta(0))
 

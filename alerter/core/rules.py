@@ -3,13 +3,11 @@
 No I/O: values in, values out. Which series a rule looks at stands here; how it evaluates one, in `conditions`.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 from functools import cached_property
-from re import DOTALL, Match, Pattern, escape
-from re import compile as compile_regex
 from typing import NewType
 
 from alerter.core.conditions import (
@@ -17,12 +15,13 @@ from alerter.core.conditions import (
     NOT_AT_ALL,
     Condition,
     Evidence,
+    InputKind,
     NoData,
     Result,
-    Subject,
     Threshold,
     Verdict,
 )
+from alerter.core.selectors import MATCH_ALL, Selector
 from alerter.core.series import (
     OTHERS_LOOKBACK,
     HoldReason,
@@ -61,184 +60,6 @@ class Per(StrEnum):
     ALL = "all"
 
 
-#: What is shown in place of a character that cannot be; in a glob it is any one of those.
-UNSHOWN = "\N{REPLACEMENT CHARACTER}"
-_EXCLUDE = "!"
-#: What a glob is made of: a backslash at its end stands for itself.
-_PART = compile_regex(r"\\(?P<escaped>.)|(?P<wildcard>[*?])|(?P<text>[^\\*?]+|\\)", DOTALL)
-
-
-@dataclass(frozen=True)
-class Selector:
-    """Globs over names, case-insensitive: any that matches selects, any `!glob` that matches excludes.
-
-    `*` is any text and `?` any character; a backslash takes the next character as it is. Nothing else has a meaning,
-    and a name always selects itself as it is written or shown. Without a selecting glob everything is selected but the
-    excluded. It has no slots, so that its globs are compiled once: an account with thousands of tenants asks for half a
-    million names.
-
-    Attributes:
-        globs: As they were written.
-        among: The names that it may select at all, such as the tenants with a label; None for any.
-    """
-
-    globs: tuple[str, ...] = ()
-    among: frozenset[str] | None = None
-
-    def matches(self, name: str) -> bool:
-        """Say whether the name is selected."""
-        if self.among is not None and name not in self.among:
-            return False
-        if not self.globs:
-            return True
-        folded = name.casefold()
-        return self._wanted.match(folded) and (self._named.match(folded) or not self._excluded.match(folded))
-
-    @cached_property
-    def _wanted(self) -> "_Globs":
-        wanted = tuple(glob for glob in self.globs if not glob.startswith(_EXCLUDE)) or ("*",)
-        return _Globs(wanted, as_written=self.globs)
-
-    @cached_property
-    def _named(self) -> "_Globs":
-        # What is called `!*` is meant by `!*`, which excludes all else.
-        return _Globs((), as_written=tuple(glob for glob in self.globs if glob.startswith(_EXCLUDE)))
-
-    @cached_property
-    def _excluded(self) -> "_Globs":
-        return _Globs(tuple(glob[1:] for glob in self.globs if glob.startswith(_EXCLUDE)))
-
-
-@dataclass(frozen=True)
-class _Globs:
-    r"""Globs of which any may match; those that are plain names cost one look-up, however many they are.
-
-    Attributes:
-        globs: Without the mark of those that exclude.
-        as_written: What is the name of something, whatever it would match as a glob: `!Important`, `a\b`.
-    """
-
-    globs: tuple[str, ...]
-    as_written: tuple[str, ...] = ()
-
-    def match(self, folded: str) -> bool:
-        """Say whether any of them matches a name that is folded already."""
-        return (
-            self._has_star
-            or folded in self._names
-            or any(pattern.match(folded) for pattern in self._patterns)
-            or (not folded.isprintable() and self._match_shown(shown(folded)))
-        )
-
-    @cached_property
-    def _has_star(self) -> bool:
-        return "*" in self.globs
-
-    def _match_shown(self, folded: str) -> bool:
-        return folded in self._written or (self._has_unshown and self.match(folded))
-
-    @cached_property
-    def _names(self) -> frozenset[str]:
-        plain = (_PART.sub(_as_it_is, glob) for glob in self.globs if not _is_pattern(glob))
-        return self._written.union(map(str.casefold, plain))
-
-    @cached_property
-    def _written(self) -> frozenset[str]:
-        return frozenset(map(str.casefold, self.as_written))
-
-    @cached_property
-    def _patterns(self) -> tuple[Pattern[str], ...]:
-        return tuple(_compiled(glob.casefold()) for glob in self.globs if _is_pattern(glob))
-
-    @cached_property
-    def _has_unshown(self) -> bool:
-        return any(UNSHOWN in (part["text"] or "") for glob in self.globs for part in _PART.finditer(glob))
-
-
-def _is_pattern(glob: str) -> bool:
-    return any(part["wildcard"] for part in _PART.finditer(glob))
-
-
-def _as_it_is(part: Match[str]) -> str:
-    return part["escaped"] or part["text"]
-
-
-def _compiled(glob: str) -> Pattern[str]:
-    """Return a glob with a wildcard as a regular expression, whose time is linear in the name for each `*`."""
-    segments = [""]
-    for part in _PART.finditer(glob):
-        if part["wildcard"] == "*":
-            segments.append("")
-        else:
-            segments[-1] += "." if part["wildcard"] else escape(_as_it_is(part))
-    first, *middle = segments
-    if not middle:
-        return compile_regex(rf"{first}\Z", DOTALL)
-    last = middle.pop()
-    # What stands between two stars is taken where it comes first: no other place could let more of the rest match.
-    return compile_regex(rf"{first}{''.join(f'(?>.*?{each})' for each in middle if each)}.*{last}\Z", DOTALL)
-
-
-def shown(name: str) -> str:
-    """Return a name on one line, with nothing in it that could move a cursor or turn the text around."""
-    return name if name.isprintable() else "".join(each if each.isprintable() else UNSHOWN for each in name)
-
-
-def literal_glob(name: str) -> str:
-    """Return the glob that selects a name, in any case, and no other; no command takes it for an option."""
-    escaped = _SPECIAL.sub(r"\\\g<0>", name)
-    return f"\\{escaped}" if escaped.startswith((_EXCLUDE, "-")) else escaped
-
-
-_SPECIAL = compile_regex(rf"[\\*?{UNSHOWN}]")
-
-
-def pasteable_glob(name: str) -> str:
-    """Return the same for people to paste: it is a line of text, whatever is in the name."""
-    return shown(literal_glob(name))
-
-
-def idle_globs(globs: Iterable[str], known: Collection[str]) -> list[str]:
-    """Return the globs, also those that exclude, that match none of the names that there are."""
-    folded = frozenset(name.casefold() for name in known)
-    return [
-        glob
-        for glob in globs
-        if glob.removeprefix(_EXCLUDE).casefold() not in folded
-        and not any(map(_Globs((glob.removeprefix(_EXCLUDE),), as_written=(glob,)).match, folded))
-    ]
-
-
-def selector_of(written: Iterable[str], known: Collection[str]) -> Selector:
-    """Return what somebody selects who sees some names: what is one of them, as it is shown, is no glob.
-
-    Args:
-        written: Names and globs.
-        known: The names that there are. A lone `*` is everything, whatever is called so.
-    """
-    return Selector(tuple(_named(each, known) for each in written))
-
-
-def _named(written: str, known: Collection[str]) -> str:
-    if written == "*":
-        return written
-    if written in known:
-        return literal_glob(written)
-    return next((literal_glob(name) for name in known if not name.isprintable() and shown(name) == written), written)
-
-
-#: Selects every name.
-MATCH_ALL = Selector()
-
-
-def match_labels(labels: Mapping[str, str], wanted: Mapping[str, Selector]) -> bool:
-    """Say whether a tenant has all the labels that are wanted.
-
-    One that it lacks it has with an empty value, as in Prometheus, so that `!gold` selects it as well.
-    """
-    return all(selector.matches(labels.get(name, "")) for name, selector in wanted.items())
-
-
 @dataclass(frozen=True, kw_only=True)
 class Level:
     """One severity of a rule: conditions that must all hold, for how long, and how long it lingers.
@@ -254,14 +75,14 @@ class Level:
     keep_firing_for: timedelta = timedelta(0)
 
     @property
-    def falls(self) -> bool:
+    def lower_is_worse(self) -> bool:
         """Whether smaller is worse."""
-        return any(condition.falls for condition in self.conditions)
+        return any(condition.lower_is_worse for condition in self.conditions)
 
     @cached_property
-    def remembers(self) -> bool:
+    def needs_firing_history(self) -> bool:
         """Whether its verdict depends on when its own alert has fired."""
-        return any(condition.remembers for condition in self.conditions)
+        return any(condition.needs_firing_history for condition in self.conditions)
 
     @cached_property
     def needs_even_polls(self) -> bool:
@@ -269,9 +90,9 @@ class Level:
         return any(condition.needs_even_polls for condition in self.conditions)
 
     @cached_property
-    def window(self) -> timedelta:
+    def lookback(self) -> timedelta:
         """How far back its conditions look, at most."""
-        return max(condition.window for condition in self.conditions)
+        return max(condition.lookback for condition in self.conditions)
 
     @property
     def learns_for(self) -> timedelta:
@@ -305,14 +126,14 @@ class Rule:
     runbook: str = ""
 
     @cached_property
-    def subject(self) -> Subject:
+    def input_kind(self) -> InputKind:
         """What its conditions look at; a rule does not mix the two."""
-        return next(iter(self.levels.values())).conditions[0].subject
+        return next(iter(self.levels.values())).conditions[0].input_kind
 
     @cached_property
-    def window(self) -> timedelta:
+    def lookback(self) -> timedelta:
         """How far back its conditions look, at most."""
-        return max(level.window for level in self.levels.values())
+        return max(level.lookback for level in self.levels.values())
 
     @property
     def learns_for(self) -> timedelta:
@@ -333,7 +154,7 @@ class Rule:
     @cached_property
     def scope(self) -> Per:
         """What it has one alert for; polling is a tenant's, whatever `per` says."""
-        return Per.TENANT if self.subject is Subject.POLLING else self.per
+        return Per.TENANT if self.input_kind is InputKind.POLLING else self.per
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,9 +180,9 @@ class Lookbacks:
         """
         wanted = list(rules)
         parts = [
-            (rule.reasons, rule.window + (patience if rule.scope is Per.ALL else timedelta(0)))
+            (rule.reasons, rule.lookback + (patience if rule.scope is Per.ALL else timedelta(0)))
             for rule in wanted
-            if rule.window <= longest
+            if rule.lookback <= longest
         ]
         if any(rule.compares_reasons for rule in wanted):
             parts.append((MATCH_ALL, OTHERS_LOOKBACK))
@@ -372,7 +193,7 @@ class Lookbacks:
         """How far back any of them looks."""
         return max((window for _, window in self.parts), default=timedelta(0))
 
-    def of(self, reason: HoldReason) -> timedelta:
+    def for_reason(self, reason: HoldReason) -> timedelta:
         """Return how far back the rules on a reason look; zero where none does."""
         return max((window for reasons, window in self.parts if reasons.matches(reason)), default=timedelta(0))
 
@@ -421,7 +242,7 @@ def select_series(rule: Rule, tenants: Sequence["TenantSeries"]) -> list[Series]
         Empty where nothing is selected. A tenant without any series yet sums to nothing held.
     """
     selected = [tenant for tenant in tenants if rule.tenants.matches(tenant.polling.tenant)]
-    if rule.subject is Subject.POLLING:
+    if rule.input_kind is InputKind.POLLING:
         return [tenant.polling for tenant in selected]
     if rule.scope is Per.REASON:
         return [
@@ -525,7 +346,7 @@ def with_no_data_rules(rules: Iterable[Rule], poll_intervals: Mapping[Tenant, ti
         poll_intervals: How often each tenant is polled.
     """
     configured = tuple(rules)
-    watching = [rule for rule in configured if rule.subject is Subject.POLLING]
+    watching = [rule for rule in configured if rule.input_kind is InputKind.POLLING]
     tenants_by_after: dict[timedelta, list[str]] = {}
     for tenant, interval in poll_intervals.items():
         if not any(rule.tenants.matches(tenant) for rule in watching):

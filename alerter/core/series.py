@@ -69,16 +69,16 @@ class Sample:
 class Span:
     """A run of coverage: a stretch of time in which no poll failed and none was missed; both ends were polls."""
 
-    since: datetime
-    until: datetime
+    start_at: datetime
+    end_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
     """A stretch of covered time in which the count stayed the same; the next one may begin where it ends."""
 
-    since: datetime
-    until: datetime
+    start_at: datetime
+    end_at: datetime
     count: int
 
 
@@ -149,7 +149,7 @@ class Runs(Sequence[Span]):
         """Return spans as runs."""
         if isinstance(spans, Runs):
             return spans
-        since, until = [to_epoch_us(each.since) for each in spans], [to_epoch_us(each.until) for each in spans]
+        since, until = [to_epoch_us(each.start_at) for each in spans], [to_epoch_us(each.end_at) for each in spans]
         return cls(since, until, 0, len(since), until[-1] if until else 0)
 
     def last_before(self, at: int) -> int:
@@ -191,8 +191,8 @@ class PollFailure:
     Where the clock was set back within the run, it is since the earliest instant that the clock showed.
     """
 
-    since: datetime
-    at: datetime
+    started_at: datetime
+    last_failed_at: datetime
     cause: Cause
     detail: str
 
@@ -219,7 +219,7 @@ class Series:
             the start of the window, so it may be older than anything in `coverage`; before it nothing is known.
         coverage: Where polling worked, oldest first. The newest span is always there, however old it is.
         poll_interval: How often the tenant is polled; what "two polls" means.
-        failure: The run of failed polls that the tenant is in, or None after a good poll.
+        poll_failure: The run of failed polls that the tenant is in, or None after a good poll.
         timezone: Where the tenant's people work.
         first_polled_at: The tenant's first good poll ever, however far back the window goes; None before it.
         first_held_at: When the first messages ever were held for the reason; None before that, and for a sum.
@@ -233,7 +233,7 @@ class Series:
     changes: Sequence[Sample]
     coverage: Sequence[Span]
     poll_interval: timedelta
-    failure: PollFailure | None = None
+    poll_failure: PollFailure | None = None
     timezone: tzinfo = UTC
     first_polled_at: datetime | None = None
     first_held_at: datetime | None = None
@@ -418,7 +418,7 @@ class Series:
 
     def _is_failing(self, at: datetime) -> bool:
         # Coverage ends before a failure, but for a clock that was set back: then older polls cover "now".
-        return self.failure is not None and at >= self.failure.since
+        return self.poll_failure is not None and at >= self.poll_failure.started_at
 
     def _count_us(self, at: int) -> int | None:
         steps = self.steps
@@ -441,7 +441,7 @@ def from_epoch_us(number: int) -> datetime:
 
 
 def _since(failure: PollFailure) -> datetime:
-    return failure.since
+    return failure.started_at
 
 
 def sum_of_reasons(series: Sequence[Series]) -> Series:
@@ -464,7 +464,7 @@ def sum_of_tenants(series: Sequence[Series]) -> Series:
     Args:
         series: At least one, each the sum of another tenant.
     """
-    failures = [each.failure for each in series if each.failure is not None]
+    failures = [each.poll_failure for each in series if each.poll_failure is not None]
     timezones = {each.timezone for each in series}
     return Series(
         tenant=ALL_TENANTS,
@@ -472,7 +472,7 @@ def sum_of_tenants(series: Sequence[Series]) -> Series:
         changes=_summed([each.changes for each in series]),
         coverage=tuple(Span(from_epoch_us(since), from_epoch_us(until)) for since, until in _known_runs(series)),
         poll_interval=max(each.poll_interval for each in series),
-        failure=min(failures, key=_since, default=None),
+        poll_failure=min(failures, key=_since, default=None),
         timezone=timezones.pop() if len(timezones) == 1 else UTC,
     )
 

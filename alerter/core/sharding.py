@@ -90,11 +90,11 @@ class LeaseChange:
 
     Attributes:
         take: How many it takes at most of those that are free.
-        give: Which it gives up.
+        release: Which it gives up.
     """
 
     take: int
-    give: tuple[Tenant, ...]
+    release: tuple[Tenant, ...]
 
 
 def configs_match(alive: Collection[Instance]) -> bool:
@@ -117,4 +117,4 @@ def plan_leases(wanted: Collection[Tenant], held: Collection[Tenant], alive: Seq
     kept = sorted(set(held) & set(wanted))
     quota = -(-len(wanted) // max(len(alive), 1)) if configs_match(alive) else len(wanted)
     surplus = min(max(len(kept) - quota, 0), AT_A_TIME)
-    return LeaseChange(take=max(quota - len(kept), 0), give=(*unwanted, *kept[len(kept) - surplus :]))
+    return LeaseChange(take=max(quota - len(kept), 0), release=(*unwanted, *kept[len(kept) - surplus :]))

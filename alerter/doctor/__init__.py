@@ -13,16 +13,16 @@ from threading import Event
 from alerter.clock import now
 from alerter.config import Config, Target
 from alerter.core.message.render import compose_test_message
-from alerter.core.notifications import Receiver
-from alerter.core.rules import MATCH_ALL, Selector
+from alerter.core.routes import Receiver
+from alerter.core.selectors import MATCH_ALL, Selector
 from alerter.doctor.config import check_configuration, check_network_settings, configuration_errors
 from alerter.doctor.database import check_database
 from alerter.doctor.environments import check_environment
 from alerter.doctor.files import check_files
-from alerter.doctor.findings import Ending, Finding, Group, Outcome, ending_of, in_order
-from alerter.doctor.receivers import HEARTBEAT, check_heartbeat, check_target, check_ways
+from alerter.doctor.findings import ExitCode, Finding, Group, Outcome, exit_code, sort_findings
+from alerter.doctor.receivers import HEARTBEAT, check_heartbeat, check_non_mail_receiver, check_target
 from alerter.doctor.rules import check_rules
-from alerter.doctor.runner import Check, examine
+from alerter.doctor.runner import Check, run_checks
 from alerter.doctor.system import check_clock, check_timezone
 from alerter.doctor.systemd import check_units
 from alerter.doctor.tenants import check_account
@@ -31,7 +31,7 @@ from alerter.notifiers.apprise import AppriseNotifier
 from alerter.redaction import Redactor
 from alerter.service import alerting_config, wiring
 
-__all__ = ["Ending", "Finding", "Group", "Outcome", "configuration_errors", "diagnose", "ending_of", "in_order"]
+__all__ = ["ExitCode", "Finding", "Group", "Outcome", "configuration_errors", "diagnose", "exit_code", "sort_findings"]
 
 
 def diagnose(
@@ -54,10 +54,10 @@ def diagnose(
     beside = [] if config is None else check_environment(config.path)
     checks = [*_machine_checks(config), *([] if config is None else _checks_of(config, redactor, tenants, sends=sends))]
     found: dict[int, Sequence[Finding]] = {}
-    for number, batch in examine(checks, monotonic=time.monotonic):
+    for number, batch in run_checks(checks, monotonic=time.monotonic):
         found[number] = [replace(each, text=redactor.redacted(each.text)) for each in batch]
         on_progress(len(found), len(checks))
-    return in_order([*(each for number in sorted(found) for each in found[number]), *beside])
+    return sort_findings([*(each for number in sorted(found) for each in found[number]), *beside])
 
 
 def _machine_checks(config: Config | None) -> list[Check]:
@@ -85,7 +85,7 @@ def _checks_of(config: Config, redactor: Redactor, tenants: Selector, *, sends: 
             yield Check(group=Group.RECEIVERS, subject=target.name, run=run)
     heartbeat = partial(check_heartbeat, config.service.heartbeat_url, now=at)
     yield Check(group=Group.RECEIVERS, subject=HEARTBEAT, run=heartbeat)
-    yield Check(group=Group.RECEIVERS, subject="receivers", run=partial(check_ways, config))
+    yield Check(group=Group.RECEIVERS, subject="receivers", run=partial(check_non_mail_receiver, config))
     for name, tenant in config.tenants.items():
         if tenants.matches(name):
             source = partial(wiring.build_source, tenant, stop=stop, redactor=redactor)

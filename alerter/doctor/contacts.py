@@ -34,7 +34,7 @@ _ADVICE_BY_COMPLAINT = {
 def assess_contact(subject: str, endpoint: Endpoint, found: ProbeResult, *, now: datetime) -> Iterator[Finding]:
     """Yield what it means that a connection got so far."""
     via = f" through the proxy {found.proxy}" if found.proxy else ""
-    if found.failed_at is ProbeStage.UNSEEN:
+    if found.failed_at is ProbeStage.PROXIED:
         yield receiver_finding(
             subject, Outcome.NOT_APPLICABLE, f"{endpoint}: {found.detail}, which alerter cannot look through"
         )

@@ -13,7 +13,7 @@ from alerter.core.rules import NO_DATA_AFTER, NO_DATA_MISSED_POLLS
 from alerter.doctor.database_growth import DatabaseGrowth, assess_growth, database_finding
 from alerter.doctor.findings import Finding, Outcome
 from alerter.errors import StoreError
-from alerter.kernel import free_bytes, programs_with
+from alerter.kernel import free_bytes, processes_with_file_open
 from alerter.storage import SchemaState, Store
 
 #: Seconds for the check of a large file.
@@ -185,7 +185,7 @@ def _writable(config: Config) -> Iterator[Finding]:
         try:
             store.check_writable()
         except StoreError as error:
-            others = [] if store.file is None else programs_with(store.file)
+            others = [] if store.file is None else processes_with_file_open(store.file)
             named = f"; it is open in {', '.join(others)}" if others else ""
             advice = f"End the program that keeps it locked, if it is. {_advice(store)}"
             yield _database(store, Outcome.FAILED, f"it cannot be written: {error}{named}", advice)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from alerter.config.environments import environment_of
+from alerter.config.environments import load_service_environment
 from alerter.config.paths import ROOT
 from alerter.doctor.findings import Finding, Group, Outcome
 
@@ -14,7 +14,7 @@ def check_environment(path: Path, *, root: Path = ROOT) -> list[Finding]:
     They were taken over when the configuration was read. Empty where there is no such file.
     """
     try:
-        environment = environment_of(path, root=root)
+        environment = load_service_environment(path, root=root)
     except (OSError, UnicodeDecodeError) as error:
         file = root / "etc/alerter/environment"
         text = f"it cannot be read ({error}): the service may reach hosts in another way than was tried here"

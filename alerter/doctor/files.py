@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from shlex import quote
 
-from alerter.config import LIES_OPEN, Config, is_readable_by_everyone
-from alerter.config.environments import environment_of
-from alerter.config.paths import ROOT, folders_of, unit_of
+from alerter.config import WORLD_READABLE, Config, is_readable_by_everyone
+from alerter.config.environments import load_service_environment
+from alerter.config.paths import ROOT, credential_folders, unit_for
 from alerter.config.trust import ROOT_USER, Step, steps_to, user_name
-from alerter.doctor.config import finding_of
+from alerter.doctor.config import finding_from_problem
 from alerter.doctor.findings import Finding, Group, Outcome
-from alerter.humanize import first_of
+from alerter.humanize import first_and_more_text
 
 #: Where systemd puts the secrets that it hands to services, as it wants them.
 HANDED = Path("/run/credentials")
@@ -22,10 +22,10 @@ HANDED = Path("/run/credentials")
 
 def check_files(config: Config, *, root: Path = ROOT) -> Iterator[Finding]:
     """Yield how the configuration and each file of a secret are protected, with all folders above them."""
-    open_to_all = [warning for warning in config.warnings if LIES_OPEN in warning.text]
+    open_to_all = [warning for warning in config.warnings if WORLD_READABLE in warning.text]
     for warning in open_to_all:
         advice = "Others who use this machine may have read it: have the key renewed, or the URL."
-        yield finding_of(warning, Group.FILES, Outcome.FAILED, advice=advice)
+        yield finding_from_problem(warning, Group.FILES, Outcome.FAILED, advice=advice)
     secrets = [file for file in config.credential_files if not file.is_relative_to(HANDED)]
     notified: set[Path] = set()
     for file in dict.fromkeys((*config.files, *secrets, *_beside(config, root=root))):
@@ -45,7 +45,7 @@ def check_files(config: Config, *, root: Path = ROOT) -> Iterator[Finding]:
 def _beside(config: Config, *, root: Path) -> Iterator[Path]:
     """Yield what else the service of a configuration believes."""
     try:
-        environment = environment_of(config.path, root=root)
+        environment = load_service_environment(config.path, root=root)
     except (OSError, UnicodeDecodeError):
         return  # that is said elsewhere
     if environment is not None:
@@ -98,7 +98,7 @@ def _readers(file: Path) -> Iterator[Finding]:
     status = file.stat()
     names = _members(status.st_gid) if status.st_mode & stat.S_IRGRP else []
     if len(names) > 1:
-        text = f"{first_of(names)} may read this secret by the group {_group_name(status.st_gid)}"
+        text = f"{first_and_more_text(names)} may read this secret by the group {_group_name(status.st_gid)}"
         yield _weakness(
             file, Outcome.WARNING, text, f"chmod g-r {quote(str(file))}, or give it a group of the service alone."
         )
@@ -114,9 +114,9 @@ def _additions(config: Config) -> Iterator[Finding]:
 
 
 def _folders_of_secrets(config: Config, *, root: Path) -> Iterator[Finding]:
-    if unit_of(config.path, root=root) is None:
+    if unit_for(config.path, root=root) is None:
         return
-    for folder in filter(Path.is_dir, folders_of(config.path)):
+    for folder in filter(Path.is_dir, credential_folders(config.path)):
         status = folder.stat()
         if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO) or _other_owner(status):
             text = f"its owner is {user_name(status.st_uid)} and its mode {stat.S_IMODE(status.st_mode):04o}"
@@ -132,7 +132,7 @@ def _other_owner(status: os.stat_result) -> str:
 def _others_in_group(status: os.stat_result) -> str:
     """Return a group with those in it but for root and who looks; empty where that is nobody."""
     names = _members(status.st_gid)
-    return f"the group {_group_name(status.st_gid)} ({first_of(names)})" if names else ""
+    return f"the group {_group_name(status.st_gid)} ({first_and_more_text(names)})" if names else ""
 
 
 def _members(gid: int) -> list[str]:

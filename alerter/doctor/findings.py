@@ -33,7 +33,7 @@ class Outcome(StrEnum):
     NOT_APPLICABLE = "not applicable"
 
 
-class Ending(IntEnum):
+class ExitCode(IntEnum):
     """The exit codes."""
 
     WELL = 0
@@ -62,15 +62,15 @@ class Finding:
     measured: Measured = field(default_factory=dict)
 
 
-def ending_of(findings: Iterable[Finding]) -> Ending:
+def exit_code(findings: Iterable[Finding]) -> ExitCode:
     """Return how to end: a service would not start with a wrong configuration, whatever else is wrong."""
     failed = {finding.group for finding in findings if finding.outcome is Outcome.FAILED}
     if Group.CONFIGURATION in failed:
-        return Ending.MISCONFIGURED
-    return Ending.FAILED if failed else Ending.WELL
+        return ExitCode.MISCONFIGURED
+    return ExitCode.FAILED if failed else ExitCode.WELL
 
 
-def in_order(findings: Iterable[Finding]) -> list[Finding]:
+def sort_findings(findings: Iterable[Finding]) -> list[Finding]:
     """Return findings by group, the worst of each first, and otherwise in their order."""
     groups, outcomes = list(Group), list(Outcome)
     return sorted(findings, key=lambda each: (groups.index(each.group), outcomes.index(each.outcome)))

@@ -16,7 +16,7 @@ class Identity:
     gids: frozenset[int] = frozenset()
 
 
-def identity_of(user: str) -> Identity:
+def load_identity(user: str) -> Identity:
     """Return who a user is; one that does not exist has nothing."""
     try:
         found = pwd.getpwnam(user)

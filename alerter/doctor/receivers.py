@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from alerter.config import ENDS_IN_MAIL, Config, Target
-from alerter.doctor.config import finding_of
+from alerter.doctor.config import finding_from_problem
 from alerter.doctor.contacts import assess_contact, receiver_finding
 from alerter.doctor.findings import Finding, Group, Outcome
 from alerter.errors import DeliveryError
-from alerter.network.probe import Endpoint, contact
+from alerter.network.probe import Endpoint, probe
 from alerter.notifiers.apprise import AppriseNotifier
 
 #: Seconds for each wait on the network.
@@ -38,7 +38,7 @@ def check_target(
         text = "Apprise does not say where it is sent to; --send tries it"
         yield receiver_finding(target.name, Outcome.NOT_APPLICABLE, text)
     else:
-        yield from assess_contact(target.name, endpoint, contact(endpoint, timeout=TIMEOUT), now=now)
+        yield from assess_contact(target.name, endpoint, probe(endpoint, timeout=TIMEOUT), now=now)
     if send is not None:
         error_text = send()
         advice = "What it answered is in the line; Troubleshooting says more under 'A message does not arrive'."
@@ -56,10 +56,10 @@ def check_heartbeat(url: str | None, *, now: datetime) -> Iterator[Finding]:
         yield receiver_finding(HEARTBEAT, Outcome.NOT_APPLICABLE, text)
         return
     endpoint = Endpoint.of_url(url)
-    yield from assess_contact(HEARTBEAT, endpoint, contact(endpoint, timeout=TIMEOUT), now=now)
+    yield from assess_contact(HEARTBEAT, endpoint, probe(endpoint, timeout=TIMEOUT), now=now)
 
 
-def check_ways(config: Config) -> Iterator[Finding]:
+def check_non_mail_receiver(config: Config) -> Iterator[Finding]:
     """Yield whether everything ends in mail, which is what is watched.
 
     Whether the mailboxes lie behind the very gateway, an MX record could show; but what a domain's mail passes on the
@@ -68,7 +68,7 @@ def check_ways(config: Config) -> Iterator[Finding]:
     warnings = [warning for warning in config.warnings if ENDS_IN_MAIL in warning.text]
     for warning in warnings:
         advice = "Add Slack, Teams, a pager or a text message to the receivers: an alert by mail can be held itself."
-        yield finding_of(warning, Group.RECEIVERS, Outcome.WARNING, advice=advice)
+        yield finding_from_problem(warning, Group.RECEIVERS, Outcome.WARNING, advice=advice)
     if not warnings:
         text = "at least one does not depend on e-mail"
         yield Finding(group=Group.RECEIVERS, subject="receivers", outcome=Outcome.OK, text=text)

@@ -7,12 +7,13 @@ from difflib import get_close_matches
 
 from alerter.config import Config, toml_text
 from alerter.core.alerts import Alert, AlertKey
-from alerter.core.conditions import Evidence, NoData, Subject
-from alerter.core.rules import Per, Rule, Selector, Severity, idle_globs, pasteable_glob
+from alerter.core.conditions import Evidence, InputKind, NoData
+from alerter.core.rules import Per, Rule, Severity
+from alerter.core.selectors import Selector, idle_globs, pasteable_glob
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, HoldReason, Tenant
 from alerter.doctor.findings import Finding, Group, Outcome
 from alerter.errors import StoreError
-from alerter.humanize import counted
+from alerter.humanize import count_text
 from alerter.storage import SchemaState, Store
 
 #: The names that are given as examples.
@@ -46,8 +47,8 @@ def assess_rule(rule: Rule, seen: Seen) -> Finding:
     """Return whether a rule selects anything of what was seen."""
     tenants = [tenant for tenant in seen if rule.tenants.matches(tenant)]
     reasons = list(dict.fromkeys(reason for tenant in tenants for reason in seen[tenant]))
-    if rule.subject is Subject.POLLING:
-        return _rules(rule.name, Outcome.OK, f"watches the polling of {counted(len(tenants), 'tenant')}")
+    if rule.input_kind is InputKind.POLLING:
+        return _rules(rule.name, Outcome.OK, f"watches the polling of {count_text(len(tenants), 'tenant')}")
     if not reasons:
         return _rules(rule.name, Outcome.NOT_APPLICABLE, "no hold reason was seen yet of the tenants that it looks at")
     found = [reason for reason in reasons if rule.reasons.matches(reason)]
@@ -78,7 +79,7 @@ def _doubt(globs: Sequence[str], reasons: Sequence[HoldReason]) -> _Doubt:
     for glob in globs:
         others = sum(map(Selector((glob,)).matches, reasons)) - 1
         if others > 0 and glob in reasons:
-            text = f"{glob!r} is the name of one, and as a glob selects {counted(others, 'other')} too"
+            text = f"{glob!r} is the name of one, and as a glob selects {count_text(others, 'other')} too"
             return _Doubt(text, f"For that one alone write {toml_text(pasteable_glob(glob))}.")
     return _Doubt()
 
@@ -100,11 +101,11 @@ def assess_routes(config: Config, seen: Seen) -> Iterator[Finding]:
         text = f"nobody is notified of {what} for {len(keys):,} of the series seen, such as {_key_text(keys[0])}"
         advice = "No route takes it: add one without `reasons` and `tenants`, or widen one."
         yield _rules("routes", Outcome.WARNING, text, advice)
-    if not lost and not any(_unheard(rule, config) for rule in config.rules):
+    if not lost and not any(_is_unrouted(rule, config) for rule in config.rules):
         yield _rules("routes", Outcome.OK, "somebody is notified of every alert that the rules can raise")
 
 
-def _unheard(rule: Rule, config: Config) -> list[Severity]:
+def _is_unrouted(rule: Rule, config: Config) -> list[Severity]:
     """Return the levels of a rule that no route takes, whatever was seen: the configuration warns of those itself."""
     ways = [route.severities or rule.levels for route in config.routes if route.rules.matches(rule.name)]
     return [severity for severity in rule.levels if not any(severity in way for way in ways)]
@@ -113,8 +114,8 @@ def _unheard(rule: Rule, config: Config) -> list[Severity]:
 def _possible(config: Config, seen: Seen) -> Iterator[Alert]:
     """Yield every alert that the rules could raise for what was seen."""
     for rule in config.rules:
-        about = (Evidence(condition=NoData.name, limit=""),) if rule.subject is Subject.POLLING else ()
-        for severity in rule.levels.keys() - _unheard(rule, config):
+        about = (Evidence(condition=NoData.name, limit_text=""),) if rule.input_kind is InputKind.POLLING else ()
+        for severity in rule.levels.keys() - _is_unrouted(rule, config):
             for tenant, reason in _series(rule, seen):
                 key = AlertKey(rule=rule.name, severity=severity, tenant=tenant, reason=reason)
                 yield Alert(key=key, evidence=about)

@@ -44,7 +44,7 @@ class _Running:
     until: float
 
 
-def examine(
+def run_checks(
     checks: Sequence[Check],
     *,
     monotonic: Callable[[], float],

@@ -7,10 +7,10 @@ from pathlib import Path
 from shlex import quote
 
 from alerter.config import Config
-from alerter.config.paths import ROOT, folders_of, unit_of
+from alerter.config.paths import ROOT, credential_folders, unit_for
 from alerter.doctor.findings import Finding, Group, Outcome
-from alerter.doctor.permissions import Identity, identity_of, unreadable
-from alerter.systemd_units import BOOTED, Unit, units
+from alerter.doctor.permissions import Identity, load_identity, unreadable
+from alerter.systemd_units import BOOTED, SystemdUnit, list_units
 
 #: The unit, and the instances of its template.
 PATTERNS = ("alerter.service", "alerter@*.service")
@@ -27,8 +27,8 @@ def check_units(config: Config | None, *, root: Path = ROOT) -> Iterator[Finding
         config: What is configured; None if that is wrong.
         root: Of the file system.
     """
-    own = None if config is None else unit_of(config.path, root=root)
-    found = units(*(PATTERNS if own is None else (f"{own}.service",)), booted=root / BOOTED.relative_to("/"))
+    own = None if config is None else unit_for(config.path, root=root)
+    found = list_units(*(PATTERNS if own is None else (f"{own}.service",)), booted=root / BOOTED.relative_to("/"))
     if isinstance(found, str):
         yield _service("unit", Outcome.NOT_APPLICABLE, found)
         return
@@ -41,7 +41,7 @@ def check_units(config: Config | None, *, root: Path = ROOT) -> Iterator[Finding
             yield from assess_reading(unit, config)
 
 
-def assess_unit(unit: Unit, *, me: str) -> Iterator[Finding]:
+def assess_unit(unit: SystemdUnit, *, me: str) -> Iterator[Finding]:
     """Yield what is wrong with a unit, or that nothing is.
 
     Args:
@@ -54,10 +54,10 @@ def assess_unit(unit: Unit, *, me: str) -> Iterator[Finding]:
     yield from troubles
 
 
-def assess_reading(unit: Unit, config: Config) -> Iterator[Finding]:
+def assess_reading(unit: SystemdUnit, config: Config) -> Iterator[Finding]:
     """Yield which files of its configuration a service may not read; its secrets are handed to it."""
-    who = Identity() if unit.is_dynamic else identity_of(unit.user or "root")
-    handed = tuple(folder for folder in (*folders_of(config.path), HANDED))
+    who = Identity() if unit.is_dynamic else load_identity(unit.user or "root")
+    handed = tuple(folder for folder in (*credential_folders(config.path), HANDED))
     own = [file for file in config.credential_files if not any(map(file.is_relative_to, handed))]
     if closed := unreadable((*config.files, *own), who):
         text = f"its user may not read {', '.join(map(str, closed[:MAX_NAMED]))}: it will not start again"
@@ -65,7 +65,7 @@ def assess_reading(unit: Unit, config: Config) -> Iterator[Finding]:
         yield _service(unit.name, Outcome.FAILED, text, advice)
 
 
-def _running(unit: Unit) -> Iterator[Finding]:
+def _running(unit: SystemdUnit) -> Iterator[Finding]:
     why = f"journalctl -u {unit.name} -n 50 says why."
     if unit.load != "loaded":
         text = f"systemd has not loaded it: {unit.load}"
@@ -84,7 +84,7 @@ def _running(unit: Unit) -> Iterator[Finding]:
         yield _service(unit.name, Outcome.WARNING, text, why)
 
 
-def _kept(unit: Unit) -> Iterator[Finding]:
+def _kept(unit: SystemdUnit) -> Iterator[Finding]:
     """Yield what would keep it from running after a reboot or a hang; of a stopped one systemd shows no watchdog."""
     if unit.active != "active":
         return
@@ -96,7 +96,7 @@ def _kept(unit: Unit) -> Iterator[Finding]:
         yield _service(unit.name, Outcome.WARNING, "without a watchdog nobody notices when it hangs", advice)
 
 
-def _seen_as(unit: Unit, me: str) -> Iterator[Finding]:
+def _seen_as(unit: SystemdUnit, me: str) -> Iterator[Finding]:
     if unit.user and not unit.is_dynamic and unit.user != me:
         text = f"it runs as {unit.user}, and you are {me}: what you may read and write, it may not, or the other way"
         yield _service(unit.name, Outcome.WARNING, text, f"Run sudo -u {unit.user} alerter doctor.")

@@ -9,7 +9,7 @@ from alerter.core.conditions import duration_text
 from alerter.core.series import Snapshot
 from alerter.doctor.findings import NOTHING, Finding, Group, Measured, Outcome
 from alerter.errors import SourceError
-from alerter.humanize import counted
+from alerter.humanize import count_text
 from alerter.sources.mimecast import FetchReport, MimecastSource, RateLimit
 
 #: Clocks that differ by more are wrong, one of them; the header with the time is exact to a second.
@@ -26,7 +26,7 @@ def check_account(tenant: TenantConfig, source: Callable[[], MimecastSource]) ->
     """Yield what a real call to an account comes to."""
     account = source()
     try:
-        yield from assess_account(tenant, account.probe())
+        yield from assess_account(tenant, account.fetch_with_report())
     finally:
         account.close()
 
@@ -39,17 +39,17 @@ def assess_account(tenant: TenantConfig, probe: FetchReport) -> Iterator[Finding
         case SourceError() as error:
             yield _failure(tenant, error, probe)
     yield from _clock(tenant, probe.clock_skew)
-    yield from _allowance(tenant, probe.allowance)
+    yield from _allowance(tenant, probe.rate_limit)
 
 
 def _well(tenant: TenantConfig, snapshot: Snapshot, probe: FetchReport) -> Finding:
-    parts = [f"{sum(snapshot.counts.values()):,} held for {counted(len(snapshot.counts), 'reason')}"]
+    parts = [f"{sum(snapshot.counts.values()):,} held for {count_text(len(snapshot.counts), 'reason')}"]
     if probe.latency is not None:
         parts.append(f"answered in {probe.latency.total_seconds() * 1000:.0f} ms")
     if probe.clock_skew is not None:
         parts.append(f"clocks within {ceil(abs(probe.clock_skew).total_seconds())} s")
-    if probe.allowance is not None:
-        parts.append(_allowance_text(probe.allowance))
+    if probe.rate_limit is not None:
+        parts.append(_allowance_text(probe.rate_limit))
     return _account(tenant, Outcome.OK, "; ".join(parts), measured=_measured(probe))
 
 
@@ -64,8 +64,8 @@ def _measured(probe: FetchReport) -> dict[str, float | str]:
     figures: dict[str, float | None] = {
         "latency_seconds": probe.latency.total_seconds() if probe.latency is not None else None,
         "clock_skew_seconds": probe.clock_skew.total_seconds() if probe.clock_skew is not None else None,
-        "requests_limit": probe.allowance.limit if probe.allowance is not None else None,
-        "requests_remaining": probe.allowance.remaining if probe.allowance is not None else None,
+        "requests_limit": probe.rate_limit.limit if probe.rate_limit is not None else None,
+        "requests_remaining": probe.rate_limit.remaining if probe.rate_limit is not None else None,
     }
     return {name: figure for name, figure in figures.items() if figure is not None}
 

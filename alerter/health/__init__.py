@@ -4,7 +4,7 @@ The watchdog, the heartbeat and the metrics ask it. It counts in memory, so that
 as Prometheus expects; whatever must outlive a restart is in the database. No I/O; threads share it.
 """
 
-from alerter.health.accounts import CycleRecord, TenantRecord
+from alerter.health.accounts import CycleStatus, TenantHealth
 from alerter.health.durations import DURATION_BOUNDS, CycleDurations
 from alerter.health.outcomes import ChartOutcome, ConfigRecord, DeliveryOutcome, PingOutcome
 from alerter.health.whole import ENOUGH_TENANTS, MAX_COMPLAINTS, Health
@@ -16,9 +16,9 @@ __all__ = [
     "ChartOutcome",
     "ConfigRecord",
     "CycleDurations",
-    "CycleRecord",
+    "CycleStatus",
     "DeliveryOutcome",
     "Health",
     "PingOutcome",
-    "TenantRecord",
+    "TenantHealth",
 ]

@@ -16,7 +16,7 @@ MIN_OVERDUE = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CycleRecord:
+class CycleStatus:
     """The newest cycle of a tenant.
 
     Attributes:
@@ -38,7 +38,7 @@ class CycleRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TenantRecord:
+class TenantHealth:
     """What is known of one tenant.
 
     Attributes:
@@ -88,7 +88,7 @@ class TenantProgress:
     held: Mapping[HoldReason, int] | None = None
     polls: int = 0
     failures: dict[Cause, int] = field(default_factory=dict)
-    newest: CycleRecord | None = None
+    newest: CycleStatus | None = None
     patience: timedelta = field(init=False)
     patience_seconds: float = field(init=False)
 
@@ -109,7 +109,7 @@ class TenantProgress:
         """Say whether it has been without a complete cycle for too long."""
         return now - max(self.completed_seconds, self.expected_seconds) > self.patience_seconds
 
-    def complaint(self, now: float) -> str:
+    def problem(self, now: float) -> str:
         """Return what is wrong with its cycles; empty if nothing is."""
         error = self.newest.error if self.newest else ""
         if self.is_overdue(now):
@@ -117,14 +117,14 @@ class TenantProgress:
             return f"no complete cycle for {duration_text(waited)}" + (f": {error}" if error else "")
         return f"the last cycle was not completed: {error}" if error else ""
 
-    def completed(self, record: CycleRecord) -> None:
+    def record_cycle(self, record: CycleStatus) -> None:
         """Count a complete cycle."""
         self.completed_seconds = record.ended_seconds
         self.polls += 1
         if record.cause is not None:
             self.failures[record.cause] = self.failures.get(record.cause, 0) + 1
 
-    def saw(self, snapshot: Snapshot, *, with_reasons: bool, now: float) -> None:
+    def record_snapshot(self, snapshot: Snapshot, *, with_reasons: bool, now: float) -> None:
         """Keep what a good poll saw."""
         self.good_seconds, self.last_success_at = now, snapshot.taken_at
         self.held_count = sum(snapshot.counts.values())
@@ -134,10 +134,10 @@ class TenantProgress:
         )
         self.held = held
 
-    def record(self, tenant: Tenant, now: float) -> TenantRecord:
+    def record(self, tenant: Tenant, now: float) -> TenantHealth:
         """Return what is known. What was held is forgotten when it is as old as what makes the tenant overdue."""
         is_known = now - self.good_seconds <= self.patience_seconds
-        return TenantRecord(
+        return TenantHealth(
             tenant=tenant,
             interval=self.interval,
             polls=self.polls,

@@ -40,7 +40,7 @@ class ConfigRecord:
     loaded_at: datetime
 
 
-def outcome_of(delivery: Delivery) -> DeliveryOutcome:
+def delivery_outcome(delivery: Delivery) -> DeliveryOutcome:
     """Return what came of the last attempt at a delivery."""
     if delivery.sent_at is not None:
         return DeliveryOutcome.SENT

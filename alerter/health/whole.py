@@ -8,10 +8,10 @@ from threading import Lock
 from alerter.core.outbox import Delivery, TargetName
 from alerter.core.series import Snapshot, Tenant
 from alerter.errors import Cause
-from alerter.health.accounts import MIN_OVERDUE, CycleRecord, TenantProgress, TenantRecord
+from alerter.health.accounts import MIN_OVERDUE, CycleStatus, TenantHealth, TenantProgress
 from alerter.health.durations import CycleDurations, Durations
-from alerter.health.outcomes import ChartOutcome, ConfigRecord, DeliveryOutcome, PingOutcome, outcome_of
-from alerter.humanize import first_of
+from alerter.health.outcomes import ChartOutcome, ConfigRecord, DeliveryOutcome, PingOutcome, delivery_outcome
+from alerter.humanize import first_and_more_text
 
 #: Of thousands of tenants so many first cycles show that keys, network and database are well.
 ENOUGH_TENANTS = 50
@@ -42,7 +42,7 @@ class Health:
         self._charts: Counter[ChartOutcome] = Counter()
         self._config: ConfigRecord | None = None
 
-    def expect(self, intervals: Mapping[Tenant, timedelta], *, begun_within: timedelta = timedelta(0)) -> None:
+    def set_tenants(self, intervals: Mapping[Tenant, timedelta], *, begun_within: timedelta = timedelta(0)) -> None:
         """Say which tenants are polled, and how often; what is known of others is forgotten.
 
         A tenant whose interval is another one than before has all of the new one's time.
@@ -60,14 +60,14 @@ class Health:
             for tenant, span in intervals.items():
                 self._accounts[tenant].expect(span, begun)
 
-    def keep_reasons(self, *, is_wanted: bool) -> None:
+    def track_reasons(self, *, is_wanted: bool) -> None:
         """Say whether anybody wants to know what is held for each reason: that is most of what there is to keep."""
         with self._lock:
             self._with_reasons = is_wanted
             for account in () if is_wanted else self._accounts.values():
                 account.held = None
 
-    def remember(self, last_good_polls: Mapping[Tenant, datetime]) -> None:
+    def set_last_polls(self, last_good_polls: Mapping[Tenant, datetime]) -> None:
         """Say when earlier processes had their newest good polls."""
         with self._lock:
             for tenant, at in last_good_polls.items():
@@ -75,7 +75,7 @@ class Health:
                 if account is not None and account.last_success_at is None:
                     account.last_success_at = at
 
-    def configured(self, targets: Collection[TargetName], *, now: datetime) -> None:
+    def config_loaded(self, targets: Collection[TargetName], *, now: datetime) -> None:
         """Note that a configuration is in force from now on, in which there are these targets."""
         with self._lock:
             self._config = ConfigRecord(is_in_force=True, loaded_at=now)
@@ -84,7 +84,7 @@ class Health:
                 if target not in targets:
                     del self._deliveries[target, outcome]
 
-    def configuration_refused(self) -> None:
+    def config_rejected(self) -> None:
         """Note that the configuration as it is now was refused, so that the one before stays in force."""
         with self._lock:
             if self._config is not None:
@@ -97,12 +97,12 @@ class Health:
             for account in self._accounts.values():
                 account.expected_seconds = begun
 
-    def cut_off(self, trouble: str) -> None:
+    def set_fatal(self, trouble: str) -> None:
         """Say why nothing at all is polled or sent; empty where that is not so."""
         with self._lock:
             self._trouble = trouble
 
-    def stood_by(self) -> None:
+    def mark_standby(self) -> None:
         """Note that others poll every tenant, and that this process is ready to: that is progress, too."""
         with self._lock:
             self._stood_by += 1
@@ -112,7 +112,7 @@ class Health:
         with self._lock:
             return len(self._accounts)
 
-    def shortest_patience(self) -> timedelta:
+    def min_deadline(self) -> timedelta:
         """Return after how long without a complete cycle the first tenant is overdue: the one that is polled most."""
         with self._lock:
             return min((account.patience for account in self._accounts.values()), default=MIN_OVERDUE)
@@ -121,21 +121,21 @@ class Health:
         self, tenant: Tenant, *, seconds: float, cause: Cause | None, snapshot: Snapshot | None = None
     ) -> None:
         """Note a cycle of which everything was kept; `cause` says why its poll failed, if it did, or what it saw."""
-        record = CycleRecord(ended_seconds=self._monotonic(), seconds=seconds, cause=cause)
+        record = CycleStatus(ended_seconds=self._monotonic(), seconds=seconds, cause=cause)
         self._note(tenant, record)
         with self._lock:
             account = self._accounts.get(tenant)
             if account is not None and snapshot is not None:
-                account.saw(snapshot, with_reasons=self._with_reasons, now=record.ended_seconds)
+                account.record_snapshot(snapshot, with_reasons=self._with_reasons, now=record.ended_seconds)
 
     def cycle_failed(self, tenant: Tenant, *, seconds: float, error: str) -> None:
         """Note a cycle of which nothing was kept, as when the database is locked."""
-        self._note(tenant, CycleRecord(ended_seconds=self._monotonic(), seconds=seconds, error=error))
+        self._note(tenant, CycleStatus(ended_seconds=self._monotonic(), seconds=seconds, error=error))
 
-    def delivery_tried(self, delivery: Delivery) -> None:
+    def record_delivery(self, delivery: Delivery) -> None:
         """Note an attempt to deliver a message."""
         with self._lock:
-            self._deliveries[delivery.target, outcome_of(delivery)] += 1
+            self._deliveries[delivery.target, delivery_outcome(delivery)] += 1
 
     def completed_cycles(self) -> int:
         """Return how many cycles were completed, of all tenants together."""
@@ -147,7 +147,7 @@ class Health:
         with self._lock:
             return self._completed + self._stood_by
 
-    def ping_tried(self, outcome: PingOutcome) -> None:
+    def record_ping(self, outcome: PingOutcome) -> None:
         """Note a ping of the heartbeat."""
         with self._lock:
             self._pings[outcome] += 1
@@ -162,7 +162,7 @@ class Health:
         with self._lock:
             return {outcome: self._charts[outcome] for outcome in ChartOutcome}
 
-    def newest_cycles(self) -> Mapping[Tenant, CycleRecord]:
+    def newest_cycles(self) -> Mapping[Tenant, CycleStatus]:
         """Return the newest cycle of each tenant that had one."""
         with self._lock:
             return {tenant: account.newest for tenant, account in self._accounts.items() if account.newest}
@@ -193,13 +193,13 @@ class Health:
         with self._lock:
             return self._config
 
-    def tenants(self) -> list[TenantRecord]:
+    def tenants(self) -> list[TenantHealth]:
         """Return what is known of each tenant, in their order."""
         now = self._monotonic()
         with self._lock:
             return [account.record(tenant, now) for tenant, account in self._accounts.items()]
 
-    def has_tried_all(self) -> bool:
+    def all_polled_once(self) -> bool:
         """Say whether a cycle of every tenant was attempted, be it in vain; of thousands, of as many as tell enough."""
         with self._lock:
             tried = sum(1 for account in self._accounts.values() if account.newest)
@@ -211,7 +211,7 @@ class Health:
         with self._lock:
             return tuple(tenant for tenant, account in self._accounts.items() if account.is_overdue(now))
 
-    def complaints(self) -> tuple[str, ...]:
+    def problems(self) -> tuple[str, ...]:
         """Return what is wrong with the service's own work, one line for all tenants of which the same is; or nothing.
 
         A tenant is complained of while it is overdue, and while its newest cycle is one that was not completed. That
@@ -226,13 +226,15 @@ class Health:
     def _complaints(self, now: float) -> list[str]:
         tenants_by_complaint: dict[str, list[Tenant]] = {}
         for tenant, account in self._accounts.items():
-            complaint = account.complaint(now)
+            complaint = account.problem(now)
             if complaint:
                 tenants_by_complaint.setdefault(complaint, []).append(tenant)
-        notified = [f"{first_of(tenants)}: {complaint}" for complaint, tenants in tenants_by_complaint.items()]
+        notified = [
+            f"{first_and_more_text(tenants)}: {complaint}" for complaint, tenants in tenants_by_complaint.items()
+        ]
         return [self._trouble, *notified] if self._trouble else notified
 
-    def _note(self, tenant: Tenant, record: CycleRecord) -> None:
+    def _note(self, tenant: Tenant, record: CycleStatus) -> None:
         with self._lock:
             account = self._accounts.get(tenant)
             if account is None:
@@ -240,7 +242,7 @@ class Health:
             account.newest = record
             self._durations.add(record.seconds)
             if record.is_complete:
-                account.completed(record)
+                account.record_cycle(record)
                 self._completed += 1
             else:
                 self._failed += 1

@@ -1,8 +1,9 @@
 """Cells of a CSV file that no spreadsheet takes for a formula, and what they stand for.
 
 A spreadsheet executes a cell that begins with `=`, `+`, `-` or `@`, and hold reasons are text that anybody may have
-typed. An apostrophe before it makes it text; `shown` puts one there, and `read` takes it away again, so that nothing is
-lost. Where a spreadsheet expects another separator than a comma, what follows that within a name begins a cell too.
+typed. An apostrophe before it makes it text; `escape_formula` puts one there, and `unescape_formula` takes it away
+again, so that nothing is lost. Where a spreadsheet expects another separator than a comma, what follows that within a
+name begins a cell too.
 """
 
 import re
@@ -17,13 +18,13 @@ _TO_GUARD = re.compile(_CELL_BEGINS.format("", ""))
 _GUARD = re.compile(_CELL_BEGINS.format("'", "'") + "'")
 
 
-def shown(text: str) -> str:
+def escape_formula(text: str) -> str:
     """Return a text as a cell that is no formula."""
     return _TO_GUARD.sub("'", text)
 
 
 # Names stand in a file again and again.
 @lru_cache(maxsize=4096)
-def read(cell: str) -> str:
+def unescape_formula(cell: str) -> str:
     """Return the text that a cell stands for; one that was never guarded stands for itself."""
     return _GUARD.sub("", cell)

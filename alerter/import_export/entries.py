@@ -18,9 +18,9 @@ from alerter.core.history_records import (
 )
 from alerter.core.poll_times import MAX_POLLS
 from alerter.core.series import NO_REASON, HoldReason, Tenant
-from alerter.import_export.cells import read as cell_read
+from alerter.import_export.cells import unescape_formula as cell_read
 from alerter.import_export.foreign import Foreign, foreign_count, foreign_time
-from alerter.import_export.parse import Values, found
+from alerter.import_export.parse import ValueParser, describe_value
 from alerter.import_export.write import CHANGE, FAILED, HELD, POLLED, SEEN
 
 Row: TypeAlias = Mapping[str, object]
@@ -36,7 +36,7 @@ _COUNT = "count"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class FileOptions:
     """How a plain file is written, where it does not say so itself.
 
     Attributes:
@@ -77,7 +77,7 @@ class Plain:
         ValueError: A column that was asked for is not there, or one is there twice.
     """
 
-    def __init__(self, names: Sequence[str], layout: Layout, values: Values, *, guarded: bool) -> None:
+    def __init__(self, names: Sequence[str], layout: FileOptions, values: ValueParser, *, guarded: bool) -> None:
         self._names = names
         self._is_guarded = guarded
         self._values = values
@@ -111,7 +111,7 @@ class Plain:
     def _reason(self, cell: object, count: int) -> HoldReason | None:
         name = cell_read(cell) if self._is_guarded and isinstance(cell, str) else cell
         if self._is_renamed and isinstance(name, str) and name.strip().isdecimal():
-            text = f"expected the name of a hold reason, found the number {found(name)}"
+            text = f"expected the name of a hold reason, found the number {describe_value(name)}"
             raise WrongError(self._names[self._places[1]], text)
         reason = self._made(name, self._places[1], self._values.reason)
         return None if not count and reason == NO_REASON and not str(name).strip() else reason
@@ -137,7 +137,7 @@ class Plain:
         return None if known is None else known(text, index)
 
 
-def record_of(row: Row, asked: Tenant | None, values: Values) -> Record:
+def parse_record(row: Row, asked: Tenant | None, values: ValueParser) -> Record:
     """Return the record that a row of alerter's own file is.
 
     Args:
@@ -169,13 +169,15 @@ def record_of(row: Row, asked: Tenant | None, values: Values) -> Record:
             return FailedPolls(polled=_polled(row, tenant, values), cause=cause, detail=detail)
         case other:
             kinds = ", ".join(map(repr, (SEEN, HELD, POLLED, FAILED, CHANGE)))
-            raise WrongError("record", f"expected {kinds}, found {found(other)}; a newer alerter may have written it")
+            raise WrongError(
+                "record", f"expected {kinds}, found {describe_value(other)}; a newer alerter may have written it"
+            )
 
 
-def _polled(row: Row, tenant: Tenant, values: Values) -> PollRange:
+def _polled(row: Row, tenant: Tenant, values: ValueParser) -> PollRange:
     since, until = _value(row, "at", values.instant), _value(row, "until", values.instant)
     if until < since:
-        raise WrongError("until", f"expected an end that is not before 'at', found {found(row.get('until'))}")
+        raise WrongError("until", f"expected an end that is not before 'at', found {describe_value(row.get('until'))}")
     polls = _value(row, "polls", values.held)
     if polls < 1:
         raise WrongError("polls", "expected at least 1 poll, found 0")

@@ -25,7 +25,7 @@ _EXAMPLES = "2026-11-25T12:00:00Z or 2026-11-25 12:00+01:00"
 _STEP = re.compile(r"\d{1,9}(?:\.\d{1,6})?", re.ASCII)
 
 
-class Values:
+class ValueParser:
     """Reads values.
 
     Args:
@@ -45,7 +45,7 @@ class Values:
     def instant(self, value: object) -> datetime:
         """Return an aware instant in UTC."""
         if not isinstance(value, str) or not value.strip():
-            raise ValueError(f"expected a time with an offset, such as {_EXAMPLES}, found {found(value)}")
+            raise ValueError(f"expected a time with an offset, such as {_EXAMPLES}, found {describe_value(value)}")
         if value == self._last[0]:
             return self._last[1]
         text = value.strip()
@@ -53,7 +53,7 @@ class Values:
         if at > self._now:
             raise ValueError(f"expected a time that has been, {self._now:%Y-%m-%d %H:%M} UTC at most, found {text!r}")
         if at < EARLIEST:
-            raise ValueError(f"expected a time since {EARLIEST:%Y}, found {found(text)}")
+            raise ValueError(f"expected a time since {EARLIEST:%Y}, found {describe_value(text)}")
         self._last = (value, at)
         return at
 
@@ -62,7 +62,7 @@ class Values:
         if isinstance(value, str) and (digits := _COUNT.fullmatch(value.strip())):
             value = int(digits[1])
         if type(value) is not int or not 0 <= value <= MAX_COUNT:
-            raise ValueError(f"expected a whole number of messages, from 0 to 2^53, found {found(value)}")
+            raise ValueError(f"expected a whole number of messages, from 0 to 2^53, found {describe_value(value)}")
         return value
 
     def steps(self, value: object) -> tuple[timedelta, ...]:
@@ -72,13 +72,15 @@ class Values:
         texts = str(value).split(" ")
         steps = tuple(_span(text) for text in texts if _STEP.fullmatch(text))
         if len(steps) < len(texts) or not all(steps):
-            raise ValueError(f"expected seconds between polls such as '300 299.98 300.02', found {found(value)}")
+            raise ValueError(
+                f"expected seconds between polls such as '300 299.98 300.02', found {describe_value(value)}"
+            )
         return steps
 
     def reason(self, value: object) -> HoldReason:
         """Return a hold reason verbatim; a blank one is that of mail without a reason, as in a poll."""
         if not isinstance(value, str):
-            raise ValueError(f"expected the name of a hold reason, found {found(value)}")  # noqa: TRY004 - one kind of error
+            raise ValueError(f"expected the name of a hold reason, found {describe_value(value)}")  # noqa: TRY004 - one kind of error
         if value in self._reasons:
             return self._reasons[value]
         _check_storable(value, MAX_REASON)
@@ -91,19 +93,19 @@ class Values:
             return Cause(str(value))
         except ValueError:
             causes = ", ".join(map(repr, map(str, Cause)))
-            raise ValueError(f"expected one of {causes}, found {found(value)}") from None
+            raise ValueError(f"expected one of {causes}, found {describe_value(value)}") from None
 
     def detail(self, value: object) -> str:
         """Return what was found when a poll failed; it may be empty."""
         if not isinstance(value, str | None):
-            raise ValueError(f"expected a text, found {found(value)}")  # noqa: TRY004 - one kind of error
+            raise ValueError(f"expected a text, found {describe_value(value)}")  # noqa: TRY004 - one kind of error
         _check_storable(text := value or "", MAX_DETAIL)
         return text
 
     def tenant(self, value: object) -> Tenant:
         """Return the name of a tenant."""
         if not isinstance(value, str):
-            raise ValueError(f"expected the name of a tenant, found {found(value)}")  # noqa: TRY004 - one kind of error
+            raise ValueError(f"expected the name of a tenant, found {describe_value(value)}")  # noqa: TRY004 - one kind of error
         if value not in self._tenants:
             self._tenants[value] = Tenant(self._check_tenant(value.strip()))
         return self._tenants[value]
@@ -121,7 +123,7 @@ class Values:
         except (ValueError, OverflowError):
             read = at = None
         if read is None:
-            raise ValueError(f"expected a time with an offset, such as {_EXAMPLES}, found {found(text)}")
+            raise ValueError(f"expected a time with an offset, such as {_EXAMPLES}, found {describe_value(text)}")
         return at or self._placed(read, text)
 
     def _placed(self, read: datetime, text: str) -> datetime:
@@ -155,7 +157,7 @@ def _span(text: str) -> timedelta:
     return timedelta(seconds=int(seconds), microseconds=int(fraction.ljust(6, "0")))
 
 
-def found(value: object) -> str:
+def describe_value(value: object) -> str:
     """Return what was found, as an error says it."""
     match value:
         case None | "":

@@ -13,10 +13,10 @@ from typing import TypeAlias, TypeVar
 from alerter.core.history_records import ImportedSample, Record
 from alerter.errors import Problem
 from alerter.import_export import foreign
-from alerter.import_export.cells import read as cell_read
-from alerter.import_export.entries import Layout, Plain, Row, WrongError, listed, record_of
-from alerter.import_export.parse import Values, found
-from alerter.import_export.texts import MAX_LINE, LongLineError, lines, opened
+from alerter.import_export.cells import unescape_formula as cell_read
+from alerter.import_export.entries import FileOptions, Plain, Row, WrongError, listed, parse_record
+from alerter.import_export.parse import ValueParser, describe_value
+from alerter.import_export.texts import MAX_LINE, LongLineError, lines, open_text
 from alerter.import_export.write import OPTIONAL_COLUMNS, PARTIAL, PARTIAL_MARK, READING_COLUMNS, RECORD_COLUMNS
 
 #: The line on which something begins, and what it is.
@@ -35,7 +35,7 @@ _PARTIAL_TEXT = (
 )
 
 
-def read(path: str, layout: Layout, values: Values) -> Iterator[Entry | Problem]:
+def read(path: str, layout: FileOptions, values: ValueParser) -> Iterator[Entry | Problem]:
     """Yield what stands in a file, and what is wrong with it, in its order.
 
     Args:
@@ -45,7 +45,7 @@ def read(path: str, layout: Layout, values: Values) -> Iterator[Entry | Problem]
     """
     file = _File(path, layout, values)
     try:
-        with opened(path) as (stream, head):
+        with open_text(path) as (stream, head):
             text = head.decode(errors="replace").removeprefix("\ufeff")
             strange = foreign.foreign_bytes(head) or foreign.foreign_text(text)
             if strange is not None:
@@ -76,7 +76,7 @@ class _UnreadableError(ValueError):
 class _File:
     """A file that is being read."""
 
-    def __init__(self, path: str, layout: Layout, values: Values) -> None:
+    def __init__(self, path: str, layout: FileOptions, values: ValueParser) -> None:
         self.line = 0
         self._path = path
         self._layout = layout
@@ -94,7 +94,7 @@ class _File:
 
     def json_entries(self, texts: Iterator[str], head: str) -> Iterator[Entry | Problem]:
         """Yield the records or counts of JSON Lines."""
-        counts = Plain(READING_COLUMNS, Layout(tenant=self._layout.tenant), self._values, guarded=False)
+        counts = Plain(READING_COLUMNS, FileOptions(tenant=self._layout.tenant), self._values, guarded=False)
         if not _begins_as_own(head):
             yield self.refused(1, foreign.foreign_json(head))
             return
@@ -200,7 +200,7 @@ class _File:
     def _record_of(self, row: Row) -> Record:
         if row.get("record") == PARTIAL:
             raise _UnreadableError(self.line, _PARTIAL_TEXT)
-        return record_of(row, self._layout.tenant, self._values)
+        return parse_record(row, self._layout.tenant, self._values)
 
     def _made(self, line: int, row: _Kind, make: Callable[[_Kind], Record | ImportedSample]) -> Entry | Problem:
         try:
@@ -256,4 +256,4 @@ def _object(text: str) -> Row | str:
         return f"{expected}, found one that is nested too deeply"
     except ValueError as error:
         return f"{expected}, found an error: {error}"
-    return value if isinstance(value, dict) else f"{expected}, found {found(value)}"
+    return value if isinstance(value, dict) else f"{expected}, found {describe_value(value)}"

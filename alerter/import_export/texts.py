@@ -23,7 +23,7 @@ class LongLineError(ValueError):
 
 
 @contextmanager
-def opened(path: str) -> Iterator[tuple[TextIO, bytes]]:
+def open_text(path: str) -> Iterator[tuple[TextIO, bytes]]:
     """Open a file, a pipe or standard input to read it once; yield it as UTF-8 text, and its first bytes.
 
     Args:

@@ -22,7 +22,7 @@ from alerter.core.history_records import (
     Record,
 )
 from alerter.humanize import escaped_json
-from alerter.import_export.cells import shown
+from alerter.import_export.cells import escape_formula
 
 
 class FileFormat(StrEnum):
@@ -53,7 +53,7 @@ def write_records(records: Iterable[Record], stream: TextIO, form: FileFormat) -
     return _write(map(_record_fields, records), RECORD_COLUMNS, stream, form)
 
 
-def write_readings(readings: Iterable[ImportedSample], stream: TextIO, form: FileFormat, *, timezone: tzinfo) -> int:
+def write_samples(readings: Iterable[ImportedSample], stream: TextIO, form: FileFormat, *, timezone: tzinfo) -> int:
     """Write readings; return how many there were.
 
     In CSV their times are on the clocks of a place, with its offset, so that they can be read in one way only.
@@ -95,7 +95,7 @@ def _csv_writer(columns: tuple[str, ...], stream: TextIO) -> Callable[[_Fields],
 
 def _cell(value: str | int) -> str:
     # The library's writer leaves a carriage return without quotes, where every reader begins another row.
-    text = shown(value) if isinstance(value, str) else str(value)
+    text = escape_formula(value) if isinstance(value, str) else str(value)
     quoted = text.replace('"', '""')
     return f'"{quoted}"' if _NEEDS_QUOTES.search(text) else text
 

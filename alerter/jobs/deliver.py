@@ -9,18 +9,18 @@ from alerter.core.alerting_config import AlertingConfig
 from alerter.core.message.content import Message
 from alerter.core.message.digest import build_digest_message, build_fallback_message
 from alerter.core.message.render import short, with_present_events
-from alerter.core.notifications import Receiver, TargetId
 from alerter.core.outbox import (
     Delivery,
     TargetName,
     after_failure,
     after_success,
     claim,
-    due,
-    missed_of,
+    due_deliveries,
+    missed_items,
     needs_digest,
     next_due_at,
 )
+from alerter.core.routes import Receiver, TargetId
 from alerter.errors import DeliveryError
 from alerter.jobs.figures import figures_for
 from alerter.jobs.notify import firing_for
@@ -38,12 +38,12 @@ class DeliveryAttempt:
     Attributes:
         deliveries: What is done once the target has taken it: one, or all that a digest stands for. Oldest first.
         message: What is sent.
-        originals: The messages of the deliveries, in their order.
+        digested: The messages of the deliveries, in their order.
     """
 
     deliveries: tuple[Delivery, ...]
     message: Message
-    originals: tuple[Message, ...]
+    digested: tuple[Message, ...]
 
 
 def deliver(
@@ -98,7 +98,7 @@ def deliver(
     tried: list[Delivery] = []
     while not is_stopping() and may_send():
         with store.read() as reader:
-            targets = [delivery.target_id for delivery in due(reader.outbox.waiting(), now=clock())]
+            targets = [delivery.target_id for delivery in due_deliveries(reader.outbox.waiting(), now=clock())]
         after = [delivery for tried_there in map_(run, targets) for delivery in tried_there]
         tried += after
         # After the attempts: a target that is back is no news any more.
@@ -118,7 +118,7 @@ def release_claims(store: Store, *, now: datetime) -> None:
     """
     with store.read() as reader:
         # An attempt that came to its end was counted.
-        if all(each.claims <= each.attempts for each in reader.outbox.waiting()):
+        if all(each.claim_count <= each.attempts for each in reader.outbox.waiting()):
             return
     with store.write() as transaction:
         released = transaction.outbox.release_claims(now=now) if transaction.leases.state().is_member else 0
@@ -169,7 +169,7 @@ def _next_attempt(
     own. A digest has only what the same addressees of mail lack: nobody gets again what he has.
     """
     waiting = sorted((each for each in reader.outbox.waiting() if each.target_id == target), key=lambda each: each.id)
-    heads = due(waiting, now=now)
+    heads = due_deliveries(waiting, now=now)
     if not heads:
         return None
     head = next((each for each in heads if each.refused_at is None), heads[0])
@@ -179,13 +179,13 @@ def _next_attempt(
     if alerting is not None and needs_digest(queue, now=now):
         originals = tuple(reader.outbox.message(each.message_id) for each in queue)
         return DeliveryAttempt(
-            deliveries=tuple(queue), message=_digest(reader, queue, originals, alerting, now=now), originals=originals
+            deliveries=tuple(queue), message=_digest(reader, queue, originals, alerting, now=now), digested=originals
         )
     message = original = reader.outbox.message(head.message_id)
     if head.refused_at is not None:
         # Others may have overtaken it.
         message = with_present_events(original, reader.alerts.load_live(()))
-    return DeliveryAttempt(deliveries=(head,), message=message, originals=(original,))
+    return DeliveryAttempt(deliveries=(head,), message=message, digested=(original,))
 
 
 def _digest(
@@ -195,7 +195,7 @@ def _digest(
     name = originals[-1].receiver
     receiver = next((each for each in alerting.receivers if each.name == name), Receiver(name=name))
     alerts = reader.alerts.load_live(_alert_ids(originals))
-    missed = missed_of(queue, originals, alerts)
+    missed = missed_items(queue, originals, alerts)
     missed = replace(missed, firing=firing_for(reader, alerts, receiver, alerting, now=now))
     figures = figures_for(reader, missed.firing, alerting, now=now)
     return build_digest_message(missed, receiver, alerting.context, figures=figures, now=now)
@@ -272,7 +272,7 @@ def _record(
     late: list[Message] = []
     dead: list[tuple[Delivery, Message]] = []
     with store.write() as transaction:
-        for delivery, message in zip(after, attempt.originals, strict=True):
+        for delivery, message in zip(after, attempt.digested, strict=True):
             if not transaction.outbox.record_outcome(delivery):
                 late.append(message)
             elif delivery.dead_at is not None and message.alert_ids:
@@ -297,7 +297,7 @@ def _hand_over(
     receiver = _fallback(messages[-1], alerting)
     if receiver is None:
         return
-    missed = missed_of((each for each, _ in dead), messages, transaction.alerts.load_live(_alert_ids(messages)))
+    missed = missed_items((each for each, _ in dead), messages, transaction.alerts.load_live(_alert_ids(messages)))
     message = build_fallback_message(missed, receiver, alerting.context, now=now)
     if not transaction.outbox.has_message(message.id):
         # Who has all of it gets no copy.
@@ -318,7 +318,7 @@ def _log_attempt(attempt: DeliveryAttempt, after: Sequence[Delivery]) -> None:
     said = (attempt.message.id, first.target, first.attempts, count)
     if first.sent_at is not None:
         log.info("delivery sent ref=%s target=%s attempts=%d messages=%d", *said)
-    for delivery, message in zip(after, attempt.originals, strict=True):
+    for delivery, message in zip(after, attempt.digested, strict=True):
         if delivery.dead_at is not None:
             log.error(
                 "delivery gave up ref=%s target=%s attempts=%d title=%s: %s",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from alerter.core.alerting_config import MAX_CACHED_LOOKBACK, AlertingConfig
-from alerter.core.alerts import Alert, AlertKey, firing_spans, remove
+from alerter.core.alerts import Alert, AlertKey, firing_spans, resolve_removed
 from alerter.core.evaluation import (
     SUM_INDEX,
     DueRule,
@@ -62,7 +62,7 @@ def store_and_evaluate(
         if may_evaluate_global_rules or each.scope is not Per.ALL
     ]
     poll = _Poll(transaction, tenant, rules, windows, alerting, now)
-    return poll.failed(fetched) if isinstance(fetched, SourceError) else poll.succeeded(fetched)
+    return poll.store_failure(fetched) if isinstance(fetched, SourceError) else poll.store_snapshot(fetched)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class _Poll:
     alerting: AlertingConfig
     now: datetime
 
-    def succeeded(self, snapshot: Snapshot) -> EvaluatedPoll:
+    def store_snapshot(self, snapshot: Snapshot) -> EvaluatedPoll:
         """Evaluate what a snapshot may change."""
         interval, timezone = self._interval(self.tenant), self.alerting.timezone_for(self.tenant)
         changed = self.transaction.history.add(snapshot, poll_interval=interval, windows=self.windows)
@@ -85,7 +85,7 @@ class _Poll:
         alerts, notified = self._known(self._scope)
         if cache is None:
             # The configuration may have been read again, so that the rule of a sum over all may have gone.
-            orphans, notified_of_them = self._orphans()
+            orphans, notified_of_them = self._alerts_without_rule()
             alerts, notified = [*alerts, *orphans], [*notified, *notified_of_them]
         own = self._series(self.tenant, self.windows.longest)
         evaluation = plan_evaluation(
@@ -117,7 +117,7 @@ class _Poll:
         is_over = alert.is_no_data and alert.resolved_at == self.now
         return replace(alert, value=sum(snapshot.counts.values())) if is_over else alert
 
-    def failed(self, error: SourceError) -> EvaluatedPoll:
+    def store_failure(self, error: SourceError) -> EvaluatedPoll:
         """Evaluate what a failed poll may change."""
         interval = self._interval(self.tenant)
         self.transaction.polls.add_failure(
@@ -134,20 +134,20 @@ class _Poll:
     @property
     def _scope(self) -> list[Tenant]:
         """The tenants whose alerts may change or are due again; all together where this poll evaluates their sum."""
-        judges_all = any(rule.scope is Per.ALL for rule in self.rules)
-        return [self.tenant, ALL_TENANTS] if judges_all else [self.tenant]
+        evaluates_global_rules = any(rule.scope is Per.ALL for rule in self.rules)
+        return [self.tenant, ALL_TENANTS] if evaluates_global_rules else [self.tenant]
 
     def _known(self, scope: Sequence[Tenant]) -> tuple[list[Alert], list[NotificationState]]:
         return self.transaction.alerts.load(scope), self.transaction.notifications.states(scope)
 
-    def _orphans(self) -> tuple[list[Alert], list[NotificationState]]:
+    def _alerts_without_rule(self) -> tuple[list[Alert], list[NotificationState]]:
         """Return the alerts of all tenants together whose rule has gone, with their notification states."""
         if ALL_TENANTS in self._scope:
             return [], []
         alerts, notified = self._known([ALL_TENANTS])
         orphans = [alert for alert in alerts if not self.alerting.rule_exists_for(alert.key)]
-        topics = {alert.key.topic for alert in orphans}
-        return orphans, [each for each in notified if each.topic in topics]
+        subjects = {alert.key.subject for alert in orphans}
+        return orphans, [each for each in notified if each.subject in subjects]
 
     def _interval(self, tenant: Tenant) -> timedelta:
         return self.alerting.poll_intervals[tenant]
@@ -168,32 +168,34 @@ class _Poll:
         if rule.scope is Per.ALL:
             return (
                 {SUM_INDEX: self._total(rule)}
-                if rule.window <= MAX_CACHED_LOOKBACK
+                if rule.lookback <= MAX_CACHED_LOOKBACK
                 else series_for(due, self._everybody(rule))
             )
         looked_at = own
-        if rule.window > MAX_CACHED_LOOKBACK:
+        if rule.lookback > MAX_CACHED_LOOKBACK:
             indexes = due.series_indexes if rule.scope is Per.REASON else None
-            looked_at = self._series(self.tenant, rule.window, indexes)
+            looked_at = self._series(self.tenant, rule.lookback, indexes)
         return {index: with_others(rule, each, own) for index, each in series_for(due, [looked_at]).items()}
 
     def _total(self, rule: Rule) -> Series:
         members = self.alerting.sum_members(rule)
-        return self.transaction.history.sum_over_tenants(members, rule.reasons, window=rule.window, now=self.now)
+        return self.transaction.history.sum_over_tenants(members, rule.reasons, window=rule.lookback, now=self.now)
 
     def _everybody(self, rule: Rule) -> list[TenantSeries]:
         # A sum is as patient as the slowest tenant in it: so far back each of them must be known.
         everyone = self.alerting.poll_intervals
-        window = rule.window + TOLERANCE_INTERVALS * max(everyone.values())
+        window = rule.lookback + TOLERANCE_INTERVALS * max(everyone.values())
         return [self._series(name, window) for name in everyone if rule.tenants.matches(name)]
 
     def _fired(self, due: DueSeries, alerts: Mapping[AlertKey, Alert]) -> Mapping[AlertKey, Sequence[Span]]:
         """Return when the alerts have fired of which a condition wants to know it; of nearly all rules, none does."""
         windows = {
-            AlertKey(rule=each_rule.rule.name, severity=severity, tenant=each.tenant, reason=each.reason): level.window
+            AlertKey(
+                rule=each_rule.rule.name, severity=severity, tenant=each.tenant, reason=each.reason
+            ): level.lookback
             for each_rule, series in due
             for severity, level in each_rule.rule.levels.items()
-            if level.remembers
+            if level.needs_firing_history
             for each in series.values()
         }
         if not windows:
@@ -212,7 +214,7 @@ def _with_removed(
 ) -> AlertChanges:
     changes = AlertChanges(outcome.alerts, outcome.transitions)
     for alert in gone:
-        after, transition = remove(alert, why=alerting.removal_text(alert.key), now=now)
+        after, transition = resolve_removed(alert, why=alerting.removal_text(alert.key), now=now)
         if transition is not None:
             changes.alerts.append(after)
             changes.transitions.append(transition)

@@ -44,7 +44,7 @@ def figures_for(
     for alert, _ in zip(alerts, range(MAX_LINES), strict=False):
         by_tenant.setdefault(alert.key.tenant, []).append(alert)
     return {
-        alert.key.topic: _figure(series, alert, alerting, now=now)
+        alert.key.subject: _figure(series, alert, alerting, now=now)
         for tenant, own in by_tenant.items()
         for alert, series in _series_of(reader, tenant, own, alerting, now=now)
         if series is not None

@@ -23,7 +23,7 @@ from alerter.core.import_merge import (
     merge_runs,
     steps,
 )
-from alerter.core.poll_times import Int64Array, PollRun, numbers
+from alerter.core.poll_times import Int64Array, PollRun, int64_array
 from alerter.core.series import MICROSECOND, HoldReason, Span, Tenant, from_epoch_us
 from alerter.errors import StoreError
 from alerter.storage import Reader, Store, Transaction
@@ -74,7 +74,7 @@ class ImportResult:
     tenants: Sequence[TenantImport]
 
 
-def take_in(
+def import_history(
     given: Sequence[ImportedHistory], entries: int, store: Store, *, is_dry: bool, on_progress: OnProgress | None = None
 ) -> ImportResult:
     """Add what files say to what is stored: all of it, or nothing.
@@ -126,7 +126,7 @@ class _Changes:
 
     def __init__(self, changes: Iterator[CountChange]) -> None:
         self._index_by_reason: dict[HoldReason, int] = {}
-        self._columns: tuple[Int64Array, ...] = (numbers(), numbers(), numbers(), numbers())
+        self._columns: tuple[Int64Array, ...] = (int64_array(), int64_array(), int64_array(), int64_array())
         at, reason, was, held = self._columns
         for change in changes:
             at.append(change[0])

@@ -14,7 +14,7 @@ from alerter.core.history_records import (
     Record,
 )
 from alerter.core.import_merge import Base, ImportedFailures, ImportedHistory
-from alerter.core.poll_times import PollRun, numbers
+from alerter.core.poll_times import PollRun, int64_array
 from alerter.core.readings import NOTHING, Rows, RowsError, given_by, twice
 from alerter.core.series import HoldReason, Tenant, to_epoch_us
 from alerter.errors import InputError, Problem
@@ -61,7 +61,7 @@ class ImportStaging:
             if self.entries % _BATCH == 0:
                 self._on_progress(self.entries)
 
-    def settle(self, *, interval: timedelta | None) -> list[ImportedHistory]:
+    def validate(self, *, interval: timedelta | None) -> list[ImportedHistory]:
         """Return what the files say of each tenant, in their order.
 
         Args:
@@ -169,12 +169,12 @@ class _Records:
         self._seen: dict[HoldReason, int] = {}
         self._index: dict[HoldReason, int] = {}
         self._bases: dict[HoldReason, Base] = {}
-        self._polls = numbers()
+        self._polls = int64_array()
         self._failures: list[ImportedFailures] = []
         # The first poll of each run, by its index, and the run in which the newest change lies.
         self._begins: list[int] = []
         self._run = 0
-        self._at, self._changed, self._held = numbers(), numbers(), numbers()
+        self._at, self._changed, self._held = int64_array(), int64_array(), int64_array()
         self._here: set[int] = set()
         self._number_of = _Numbered()
 
@@ -219,7 +219,7 @@ class _Records:
         return None
 
     def _add_run(self, record: PollRange) -> str | None:
-        instants = numbers(map(to_epoch_us, record.instants))
+        instants = int64_array(map(to_epoch_us, record.instants))
         goes_on = bool(self._polls) and instants[0] == self._polls[-1]
         if self._at or (self._polls and instants[0] < self._polls[-1]):
             return (
@@ -233,7 +233,7 @@ class _Records:
     def _add_failures(self, record: FailedPolls) -> str | None:
         if self._at:
             return "expected 'failed' records before all changes, found one after them"
-        instants = numbers(map(to_epoch_us, record.polled.instants))
+        instants = int64_array(map(to_epoch_us, record.polled.instants))
         self._failures.append(ImportedFailures(instants=instants, cause=record.cause, detail=record.detail))
         return None
 

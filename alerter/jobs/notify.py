@@ -9,9 +9,11 @@ from alerter.core.alerting_config import AlertingConfig
 from alerter.core.alerts import Alert, AlertState, AlertSubject, Transition, needs_write
 from alerter.core.message.content import Message
 from alerter.core.message.render import compose_message
-from alerter.core.mutes import MAX_SILENCE, MuteSet
-from alerter.core.notifications import Notification, NotificationPlan, NotificationState, Receiver, plan, settled
-from alerter.core.outbox import is_on_call, worst_of_each_topic
+from alerter.core.mutes import MuteSet
+from alerter.core.notifications import Notification, NotificationPlan, NotificationState, plan, settled
+from alerter.core.outbox import is_on_call, worst_of_each_subject
+from alerter.core.routes import Receiver
+from alerter.core.silences import MAX_SILENCE
 from alerter.jobs.figures import figures_for
 from alerter.jobs.renames import renames_for
 from alerter.storage import Reader, Store, Transaction
@@ -72,7 +74,7 @@ def enqueue_notifications(
     if receivers is not None:
         introduced = tuple(replace(each, is_introduction=True) for each in at_once.notifications)
         at_once = replace(at_once, notifications=introduced)
-    changed = {transition.key.topic for transition in changes.transitions}
+    changed = {transition.key.subject for transition in changes.transitions}
     return at_once, _send(transaction, at_once, alerting, changed, now=now)
 
 
@@ -99,7 +101,7 @@ def flush_groups(store: Store, alerting: AlertingConfig, *, now: datetime) -> tu
         )
         for name in due:
             transaction.notifications.close_group(name)
-        changed = {notice.alert.key.topic for each in planned.suppressed for notice in each.notices}
+        changed = {item.alert.key.subject for each in planned.suppressed for item in each.items}
         return _send(transaction, planned, alerting, changed, now=now)
 
 
@@ -121,12 +123,12 @@ def firing_for(
         if entry.receiver == receiver.name
     ]
     planned = _plan(reader, alerts, notified, (receiver,), alerting, now=now)
-    new = (notice.alert.key.topic for each in (*planned.notifications, *planned.suppressed) for notice in each.notices)
-    topics = {*new, *(entry.topic for entry in notified if entry.state is AlertState.FIRING)}
-    firing = [alert for alert in alerts if alert.is_firing and alert.key.topic in topics]
+    new = (item.alert.key.subject for each in (*planned.notifications, *planned.suppressed) for item in each.items)
+    subjects = {*new, *(entry.subject for entry in notified if entry.state is AlertState.FIRING)}
+    firing = [alert for alert in alerts if alert.is_firing and alert.key.subject in subjects]
     is_routed = [alert for alert in firing if _is_routed(alert, receiver, alerting)]
-    still_known = topics - {alert.key.topic for alert in is_routed}
-    return worst_of_each_topic([*is_routed, *(alert for alert in firing if alert.key.topic in still_known)])
+    still_known = subjects - {alert.key.subject for alert in is_routed}
+    return worst_of_each_subject([*is_routed, *(alert for alert in firing if alert.key.subject in still_known)])
 
 
 def _is_routed(alert: Alert, receiver: Receiver, alerting: AlertingConfig) -> bool:
@@ -194,7 +196,7 @@ def _plan(
     planned = plan(alerts, notified, receivers, alerting.routes, mutes=where, now=now)
     is_news = bool(planned.notified or planned.noted)
     acknowledgements = reader.silences.acknowledgements() if is_news or any(alert.is_firing for alert in alerts) else {}
-    if not is_news and not any(alert.key.topic in acknowledgements for alert in alerts):
+    if not is_news and not any(alert.key.subject in acknowledgements for alert in alerts):
         return planned
     mutes = MuteSet(
         silences=reader.silences.silences(since=now - MAX_SILENCE),
@@ -228,7 +230,7 @@ def _send(
     for notification, message in zip(planned.notifications, messages, strict=True):
         transaction.outbox.enqueue(message, alerting.targets_of(notification))
         transaction.notifications.reset_suppressed(message.receiver)
-    for notification in planned.untold_ends:
+    for notification in planned.unsent_ends:
         # Nobody is notified, but nothing stays open.
         targets = {name: target for name, target in alerting.targets_of(notification).items() if is_on_call(name)}
         if targets:
@@ -241,7 +243,7 @@ def _send(
 
 
 def _compose(reader: Reader, notification: Notification, alerting: AlertingConfig, *, now: datetime) -> Message:
-    alerts = [notice.alert for notice in notification.notices]
+    alerts = [item.alert for item in notification.items]
     figures = figures_for(reader, alerts, alerting, now=now)
     renames = renames_for(reader, alerts, alerting, now=now)
     return compose_message(notification, alerting.context, figures=figures, renames=renames, now=now)

@@ -12,8 +12,8 @@ from datetime import datetime
 from alerter.core.alerting_config import AlertingConfig
 from alerter.core.message.content import TargetOutage
 from alerter.core.message.digest import build_reachable_message, build_unreachable_message
-from alerter.core.notifications import Receiver, ReceiverName, TargetId
 from alerter.core.outbox import NEWS_AFTER, Delivery, TargetName, is_news
+from alerter.core.routes import Receiver, ReceiverName, TargetId
 from alerter.errors import DeliveryError
 from alerter.storage import Reader, Store, Transaction
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from alerter.core.alerting_config import AlertingConfig
-from alerter.core.alerts import Alert, AlertState, Transition, remove, shift_clock
+from alerter.core.alerts import Alert, AlertState, Transition, resolve_removed, shift_clock
 from alerter.core.message.content import Message
-from alerter.core.notifications import Notification, NotificationState, Receiver
+from alerter.core.notifications import Notification, NotificationState
+from alerter.core.routes import Receiver
 from alerter.core.series import Snapshot, Tenant
 from alerter.errors import SourceError
 from alerter.jobs.evaluate import store_and_evaluate
@@ -149,7 +150,7 @@ def reconcile(store: Store, alerting: AlertingConfig, *, now: datetime) -> list[
             for alert in alerts
             if alert.state is not AlertState.INACTIVE and not alerting.rule_exists_for(alert.key)
         ]
-        stepped = [remove(alert, why=alerting.removal_text(alert.key), now=now) for alert in gone]
+        stepped = [resolve_removed(alert, why=alerting.removal_text(alert.key), now=now) for alert in gone]
         changed = AlertChanges([alert for alert, _ in stepped], [each for _, each in stepped if each is not None])
         notified = transaction.notifications.states()
         if gone or any(_is_believed_of_nobody(each, alerting) for each in notified):
@@ -177,7 +178,7 @@ def notify_removed_tenants(store: Store, alerting: AlertingConfig, *, now: datet
         ]
         states = reader.notifications.states(removed) if removed else []
     here = {target for receiver in alerting.receivers for target in receiver.targets}
-    tenants = sorted({each.topic.tenant for each in states if not each.target or each.target in here})
+    tenants = sorted({each.subject.tenant for each in states if not each.target or each.target in here})
     if not tenants:
         return ()
     with store.write() as transaction:
@@ -189,7 +190,7 @@ def notify_removed_tenants(store: Store, alerting: AlertingConfig, *, now: datet
 
 def _is_believed_of_nobody(notified: NotificationState, alerting: AlertingConfig) -> bool:
     """Say whether a receiver believes that something fires at which no poll looks any more."""
-    return notified.state is AlertState.FIRING and not alerting.can_evaluate(notified.topic.tenant)
+    return notified.state is AlertState.FIRING and not alerting.can_evaluate(notified.subject.tenant)
 
 
 def _new_targets(notified: Iterable[NotificationState], alerting: AlertingConfig) -> list[Receiver]:
@@ -204,12 +205,12 @@ def _new_targets(notified: Iterable[NotificationState], alerting: AlertingConfig
 
 def _log_lost(alerts: Iterable[Alert], notified: Iterable[NotificationState], alerting: AlertingConfig) -> None:
     """Log whose URLs have gone while they believe that something fires, for its end cannot be sent there."""
-    firing = {alert.key.topic for alert in alerts if alert.is_firing}
+    firing = {alert.key.subject for alert in alerts if alert.is_firing}
     here = {target for receiver in alerting.receivers for target in receiver.targets}
     lost = Counter(
         each.receiver
         for each in notified
-        if each.state is AlertState.FIRING and each.target and each.target not in here and each.topic in firing
+        if each.state is AlertState.FIRING and each.target and each.target not in here and each.subject in firing
     )
     for receiver, count in lost.items():
         log.warning("removed URL had been notified of firing alerts receiver=%s alerts=%d", receiver, count)
@@ -233,12 +234,12 @@ def shift_after_clock_jump(store: Store, *, by: timedelta, tenants: Collection[T
         moved = [shift_clock(alert, by=by) for alert in alerts]
         transaction.alerts.save(after for before, after in zip(alerts, moved, strict=True) if after != before)
         transaction.notifications.save(
-            replace(notified, at=notified.at + by)
+            replace(notified, notified_at=notified.notified_at + by)
             for notified in transaction.notifications.states(own)
             if notified.state is AlertState.FIRING
         )
-        for topic, acknowledgement in transaction.silences.acknowledgements().items():
-            if own is None or topic.tenant in own:
+        for subject, acknowledgement in transaction.silences.acknowledgements().items():
+            if own is None or subject.tenant in own:
                 transaction.silences.save_acknowledgement(acknowledgement.moved(by))
         if own is None:
             _move_outbox(transaction, by)
@@ -294,7 +295,7 @@ def _log_poll(tenant: Tenant, fetched: Snapshot | SourceError) -> None:
         held = sum(fetched.counts.values())
         log.info("poll succeeded tenant=%s reason_count=%d held_messages=%d", tenant, len(fetched.counts), held)
         return
-    level = logging.ERROR if fetched.cause.needs_person else logging.WARNING
+    level = logging.ERROR if fetched.cause.needs_action else logging.WARNING
     said = (tenant, fetched.cause, fetched.request_id, fetched.detail)
     log.log(level, "poll failed tenant=%s cause=%s request_id=%s: %s", *said)
 
@@ -303,5 +304,6 @@ def _log_transition(transition: Transition) -> None:
     key = transition.key
     log.info(
         "alert changed from_state=%s to_state=%s alert=%s rule=%s severity=%s tenant=%s reason=%s detail=%s",
-        transition.before, transition.after, key.id, key.rule, key.severity, key.tenant, key.reason, transition.note,
+        transition.from_state, transition.to_state, key.id, key.rule, key.severity, key.tenant, key.reason,
+        transition.detail,
     )  # fmt: skip

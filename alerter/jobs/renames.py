@@ -29,7 +29,7 @@ def renames_for(
         if alert.key.reason != ALL_REASONS and alert.key.tenant in alerting.poll_intervals:
             by_tenant.setdefault(alert.key.tenant, []).append(alert)
     return {
-        alert.key.topic: rename
+        alert.key.subject: rename
         for tenant, own in by_tenant.items()
         for rename in _renames(reader, tenant, own, alerting, now=now)
         for alert in own

@@ -12,9 +12,8 @@ from datetime import datetime
 
 from alerter.core.alerting_config import AlertingConfig
 from alerter.core.alerts import Alert, AlertKey
-from alerter.core.conditions import Subject
+from alerter.core.conditions import InputKind
 from alerter.core.message.report import build_report_message, weekly_report_id
-from alerter.core.notifications import Receiver, Route, TargetId
 from alerter.core.outbox import TargetName, is_on_call
 from alerter.core.review import (
     MAX_REPORT_DELAY,
@@ -27,7 +26,8 @@ from alerter.core.review import (
     tenant_week,
     with_reactions,
 )
-from alerter.core.rules import MATCH_ALL
+from alerter.core.routes import Receiver, Route, TargetId
+from alerter.core.selectors import MATCH_ALL
 from alerter.core.series import ALL_TENANTS, Span, Tenant
 from alerter.storage import Reader, Store
 
@@ -49,15 +49,15 @@ def load_episodes(
         labels_by_tenant: The labels of each tenant that has any.
         takes: Returns True for an alert that is wanted.
     """
-    changes = [each for each in reader.alerts.firing_changes(since=span.since, until=span.until) if takes(each.key)]
+    changes = [each for each in reader.alerts.firing_changes(since=span.start_at, until=span.end_at) if takes(each.key)]
     live = [alert for alert in reader.alerts.load_live(()) if takes(alert.key)]
     episodes = build_episodes(changes, live)
     subjects = {each.subject for each in episodes}
     return with_reactions(
         episodes,
-        sent_at=reader.outbox.sent_times(since=span.since, until=span.until),
-        acknowledgements=reader.actions.acknowledged_at(subjects, since=span.since, until=span.until),
-        silences=reader.silences.silences(since=span.since),
+        sent_at=reader.outbox.sent_times(since=span.start_at, until=span.end_at),
+        acknowledgements=reader.actions.acknowledged_at(subjects, since=span.start_at, until=span.end_at),
+        silences=reader.silences.silences(since=span.start_at),
         labels_by_tenant=labels_by_tenant,
     )
 
@@ -147,13 +147,13 @@ def _load(
     takes = _taken_by(ways, alerting)
     with store.read() as reader:
         episodes = load_episodes(reader, week, labels_by_tenant=alerting.context.labels_by_tenant, takes=takes)
-        firing = {alert.key.topic for alert in reader.alerts.load_live(()) if alert.is_firing and takes(alert.key)}
+        firing = {alert.key.subject for alert in reader.alerts.load_live(()) if alert.is_firing and takes(alert.key)}
     return WeeklyReport(review=review_episodes(episodes, week), tenants=tuple(weeks), firing=len(firing))
 
 
 def _taken_by(ways: Sequence[Route], alerting: AlertingConfig) -> Callable[[AlertKey], bool]:
     """Return which alerts are a receiver's; of a tenant that is muted or was removed, none."""
-    on_polling = {rule.name for rule in alerting.rules if rule.subject is Subject.POLLING}
+    on_polling = {rule.name for rule in alerting.rules if rule.input_kind is InputKind.POLLING}
     tenants = {ALL_TENANTS, *alerting.poll_intervals} - alerting.muted_tenants
     # As a route itself has it: missing data concerns every hold reason.
     of_polling = [replace(route, reasons=MATCH_ALL) for route in ways]
@@ -168,6 +168,6 @@ def _taken_by(ways: Sequence[Route], alerting: AlertingConfig) -> Callable[[Aler
 def _week(store: Store, alerting: AlertingConfig, name: Tenant, week: Span) -> TenantWeek:
     with store.read() as reader:
         found = reader.history.series_for(
-            name, window=WEEK, poll_interval=alerting.poll_intervals[name], now=week.until
+            name, window=WEEK, poll_interval=alerting.poll_intervals[name], now=week.end_at
         )
         return tenant_week(found, week)

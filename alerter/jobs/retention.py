@@ -22,7 +22,7 @@ COMPRESS_AFTER = timedelta(days=1)
 #: What a transaction may take, about: less than anybody notices.
 MAX_SECONDS = 0.01
 #: After each batch, this multiple of its time is left to others.
-REST = 4
+PAUSE_FACTOR = 4
 _FEWEST, _FIRST, _MOST = 50, 500, 10_000
 #: So much is looked for at a time, in a view that holds nobody up.
 _FOUND_AT_A_TIME = 10_000
@@ -41,12 +41,12 @@ class BatchSizer:
 
     Attributes:
         seconds: A clock that only goes forward.
-        wait: Waits for the seconds that it is given; returns True where there is no more time.
+        pause: Waits for the seconds that it is given; returns True where there is no more time.
         rows: The number at a time.
     """
 
     seconds: Callable[[], float]
-    wait: Callable[[float], bool]
+    pause: Callable[[float], bool]
     rows: int = _FIRST
 
     def run(self, store: Store, act: Callable[[Transaction], int]) -> int:
@@ -66,7 +66,7 @@ class BatchSizer:
             self.rows = max(_FEWEST, self.rows // 2)
         elif took < MAX_SECONDS / 4 and done >= self.rows:
             self.rows = min(_MOST, self.rows * 2)
-        if self.wait(REST * took):
+        if self.pause(PAUSE_FACTOR * took):
             raise _Stopped
         return done
 
@@ -78,16 +78,16 @@ class RetentionResult:
     Attributes:
         pruned: Rows that were too old, and are deleted.
         downsampled: Old changes that were looked at, of which each hour keeps its extremes.
-        packed: Changes that became parts of a chunk.
-        stripped: Old messages of which the title is kept.
-        pages: What was given back to the disk.
+        compressed: Changes that became parts of a chunk.
+        bodies_dropped: Old messages of which the title is kept.
+        pages_freed: What was given back to the disk.
     """
 
     pruned: int = 0
     downsampled: int = 0
-    packed: int = 0
-    stripped: int = 0
-    pages: int = 0
+    compressed: int = 0
+    bodies_dropped: int = 0
+    pages_freed: int = 0
 
 
 def apply_retention(
@@ -116,12 +116,12 @@ def apply_retention(
         _thin(store, kept, batch_sizer, before=utc_day(now - downsample_after))
         _pack(store, kept, batch_sizer, before=utc_day(now - COMPRESS_AFTER))
         while pages := batch_sizer.run(store, lambda transaction: transaction.retention.vacuum_pages(_PAGES_AT_A_TIME)):
-            kept.pages += pages
+            kept.pages_freed += pages
         batch_sizer.run(store, lambda transaction: transaction.retention.record_size(now=now))
     if kept != RetentionResult():
         log.info(
             "retention applied pruned=%d downsampled=%d compressed=%d bodies_dropped=%d pages_freed=%d",
-            kept.pruned, kept.downsampled, kept.packed, kept.stripped, kept.pages,
+            kept.pruned, kept.downsampled, kept.compressed, kept.bodies_dropped, kept.pages_freed,
         )  # fmt: skip
     return kept
 
@@ -158,7 +158,7 @@ def _thin(store: Store, kept: RetentionResult, batch_sizer: BatchSizer, *, befor
         if not with_old_bodies:
             return
         for part in _parts(with_old_bodies, batch_sizer):
-            kept.stripped += batch_sizer.run(store, lambda one: one.retention.drop_bodies(part))  # noqa: B023
+            kept.bodies_dropped += batch_sizer.run(store, lambda one: one.retention.drop_bodies(part))  # noqa: B023
 
 
 def _pack(store: Store, kept: RetentionResult, batch_sizer: BatchSizer, *, before: datetime) -> None:
@@ -170,7 +170,7 @@ def _pack(store: Store, kept: RetentionResult, batch_sizer: BatchSizer, *, befor
         return transaction.retention.compress(tenant, before=before) if transaction.leases.state().configs_match else 0
 
     for changes in _of_each(tenants, store, batch_sizer, pack):
-        kept.packed += changes
+        kept.compressed += changes
 
 
 def _of_each(

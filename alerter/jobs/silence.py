@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from alerter.core.actions import Action, ActionKind, Actor
 from alerter.core.alerts import Alert, AlertSubject
-from alerter.core.mutes import MAX_SILENCE, Acknowledgement, Silence, current_acknowledgements
-from alerter.core.outbox import Delivery, TargetName, after_retry_request
+from alerter.core.outbox import Delivery, TargetName, after_manual_retry
+from alerter.core.silences import MAX_SILENCE, Acknowledgement, Silence, current_acknowledgements
 from alerter.errors import ActionRefused
-from alerter.humanize import duration_text, local
+from alerter.humanize import duration_text, local_time_text
 
 if TYPE_CHECKING:
     from alerter.storage import Transaction
@@ -42,18 +42,18 @@ def acknowledge(
     if over is not None:
         raise ActionRefused(f"alert {over.key.id} is not firing: there is nothing to acknowledge")
     # The alerts of a notification may be levels of the same: the highest of each is meant, once.
-    subjects = dict.fromkeys(each.key.topic for each in alerts)
+    subjects = dict.fromkeys(each.key.subject for each in alerts)
     levels = _levels(transaction, alerts)
     firing = [each for each in levels if each.is_firing]
-    highest = {each.key.topic: each for each in sorted(firing, key=lambda each: each.key.severity.rank)}
+    highest = {each.key.subject: each for each in sorted(firing, key=lambda each: each.key.severity.rank)}
     given = {
         subject: Acknowledgement(
-            topic=subject,
+            subject=subject,
             severity=highest[subject].key.severity,
             value=highest[subject].value,
             author=by.name,
             comment=comment,
-            at=now,
+            acknowledged_at=now,
         )
         for subject in subjects
     }
@@ -67,10 +67,10 @@ def acknowledge(
 def holding_acknowledgement(transaction: "Transaction", alert: Alert, *, now: datetime) -> Acknowledgement | None:
     """Return the acknowledgement that covers an alert now, or None."""
     levels = _levels(transaction, [alert])
-    given = current_acknowledgements(transaction.silences.acknowledgements(), {alert.key.topic: levels}, now=now)
-    found = given.get(alert.key.topic)
+    given = current_acknowledgements(transaction.silences.acknowledgements(), {alert.key.subject: levels}, now=now)
+    found = given.get(alert.key.subject)
     highest = max((each for each in levels if each.is_firing), key=lambda each: each.key.severity.rank, default=None)
-    return found if found is not None and highest is not None and found.holds(highest) else None
+    return found if found is not None and highest is not None and found.covers(highest) else None
 
 
 def take_back(
@@ -81,9 +81,9 @@ def take_back(
     Raises:
         ActionRefused: One of them has none; nothing is changed.
     """
-    named = {each.key.topic: each.key for each in alerts}
+    named = {each.key.subject: each.key for each in alerts}
     levels = _levels(transaction, alerts)
-    by_subject = {subject: [each for each in levels if each.key.topic == subject] for subject in named}
+    by_subject = {subject: [each for each in levels if each.key.subject == subject] for subject in named}
     given = current_acknowledgements(transaction.silences.acknowledgements(), by_subject, now=now)
     for subject, key in named.items():
         if subject not in given or not any(each.is_firing for each in by_subject[subject]):
@@ -101,7 +101,9 @@ def check_start(start: datetime, timezone: tzinfo, *, now: datetime) -> None:
         ValueError: In the past; the text gives times as `timezone` has them.
     """
     if start < now:
-        raise ValueError(f"expected a start after now, {local(now, timezone)}, found {local(start, timezone)}")
+        raise ValueError(
+            f"expected a start after now, {local_time_text(now, timezone)}, found {local_time_text(start, timezone)}"
+        )
 
 
 def check_end(end: datetime, timezone: tzinfo, *, start: datetime, now: datetime) -> None:
@@ -112,9 +114,11 @@ def check_end(end: datetime, timezone: tzinfo, *, start: datetime, now: datetime
     """
     if end <= start:
         after = "now" if start == now else "the start"
-        raise ValueError(f"expected an end after {after}, {local(start, timezone)}, found {local(end, timezone)}")
+        raise ValueError(
+            f"expected an end after {after}, {local_time_text(start, timezone)}, found {local_time_text(end, timezone)}"
+        )
     if end - start > MAX_SILENCE:
-        raise ValueError(f"expected an end within {duration_text(MAX_SILENCE)}, found {local(end, timezone)}")
+        raise ValueError(f"expected an end within {duration_text(MAX_SILENCE)}, found {local_time_text(end, timezone)}")
 
 
 def add(transaction: "Transaction", silence: Silence, *, by: Actor, now: datetime) -> Silence:
@@ -134,8 +138,8 @@ def expire(transaction: "Transaction", number: int, timezone: tzinfo, *, by: Act
     before = transaction.silences.silence(number)
     if before is None:
         return None
-    if before.until <= now:
-        raise ActionRefused(f"silence {number} ended {local(before.until, timezone)}")
+    if before.ends_at <= now:
+        raise ActionRefused(f"silence {number} ended {local_time_text(before.ends_at, timezone)}")
     transaction.silences.expire(number, at=now)
     transaction.actions.add(Action(kind=ActionKind.EXPIRE, at=now, actor=by, object=str(number)))
     return before
@@ -165,7 +169,7 @@ def retry(
         raise ActionRefused(f"delivery {delivery.id} was sent already")
     if not is_known(delivery.target):
         raise ActionRefused(f"target {delivery.target!r} of delivery {delivery.id} is no longer in the configuration")
-    transaction.outbox.save_delivery(after_retry_request(delivery, now=now))
+    transaction.outbox.save_delivery(after_manual_retry(delivery, now=now))
     transaction.actions.add(Action(kind=ActionKind.RETRY, at=now, actor=by, object=str(delivery.id)))
     return delivery
 

@@ -3,6 +3,6 @@
 Redaction happens when a line is written, so that it covers tracebacks and the records of libraries as well.
 """
 
-from alerter.logs.setup import LogFormat, complaint, redacted, set_up
+from alerter.logs.setup import LogFormat, configure_logging, format_error, redact
 
-__all__ = ["LogFormat", "complaint", "redacted", "set_up"]
+__all__ = ["LogFormat", "configure_logging", "format_error", "redact"]

@@ -43,12 +43,12 @@ class LogEvent:
     traceback: str
 
 
-def event_of(record: logging.LogRecord) -> LogEvent:
+def to_log_event(record: logging.LogRecord) -> LogEvent:
     """Return what a record says. Secrets are still in it."""
     event = vars(record).get(_WEIGHED)
     if isinstance(event, LogEvent):
         return event
-    template = template_of(str(record.msg)) if is_ours(record) else None
+    template = parse_template(str(record.msg)) if is_own_record(record) else None
     arguments = record.args if isinstance(record.args, tuple) else ()
     if template is None or len(arguments) != len(template.conversion_by_field):
         return LogEvent(text=_message(record), fields={}, traceback=_traceback(record))
@@ -65,13 +65,13 @@ def with_event(record: logging.LogRecord, event: LogEvent, level: int) -> loggin
     return other
 
 
-def is_ours(record: logging.LogRecord) -> bool:
+def is_own_record(record: logging.LogRecord) -> bool:
     """Say whether alerter logged it, rather than a library."""
     return record.name.partition(".")[0] == OURS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Template:
+class LogTemplate:
     """The first argument of a log call: the event, and how each field of it is written."""
 
     event: str
@@ -79,13 +79,13 @@ class Template:
 
 
 @lru_cache
-def template_of(template: str) -> Template | None:
+def parse_template(template: str) -> LogTemplate | None:
     """Return the parts of the first argument of a log call, or None where it is of another form."""
     match = _TEMPLATE.fullmatch(template)
     if match is None:
         return None
     fields = dict(_FIELD.findall(match["fields"])) | ({DETAIL: "%s"} if match["detail"] else {})
-    return Template(event=match["event"], conversion_by_field=fields)
+    return LogTemplate(event=match["event"], conversion_by_field=fields)
 
 
 def _value(argument: object, conversion: str) -> Value:

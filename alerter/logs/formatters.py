@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from alerter.humanize import escaped
-from alerter.logs.events import DETAIL, LogEvent, Value, event_of, is_ours
+from alerter.logs.events import DETAIL, LogEvent, Value, is_own_record, to_log_event
 from alerter.redaction import Redactor
 
 #: The journal cuts a line after 48 KiB (LineMax=), and takes the rest for one without a priority. In characters.
@@ -52,11 +52,11 @@ class LineFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, and below it those of a traceback, without a line break at the end."""
-        event = event_of(record)
+        event = to_log_event(record)
         head = self._redactor.redacted(_text(record, event))
         if not event.traceback:
             return "\n".join(self._lines(record, one_line(head), []))
-        tail = shortened(self._redactor.redacted(event.traceback), MAX_TRACEBACK)
+        tail = truncate_middle(self._redactor.redacted(event.traceback), MAX_TRACEBACK)
         return "\n".join(self._lines(record, one_line(head), [one_line(line) for line in tail.splitlines()]))
 
     def _lines(self, record: logging.LogRecord, head: str, tail: list[str]) -> Iterator[str]:
@@ -70,7 +70,7 @@ class JournalFormatter(LineFormatter):
     """For the journal, which knows the time: with the priority in front of each line, also of those of a traceback."""
 
     def _lines(self, record: logging.LogRecord, head: str, tail: list[str]) -> Iterator[str]:
-        prefix = f"<{priority_of(record.levelno)}>"
+        prefix = f"<{syslog_priority(record.levelno)}>"
         yield from (prefix + line for line in (head, *tail))
 
 
@@ -115,10 +115,10 @@ class JsonFormatter(LineFormatter):
             line = json.dumps({name: _cut(text, limit) for name, text in texts.items()})
             if len(line) <= MAX_JSON:
                 break
-        return f"<{priority_of(record.levelno)}>{line}" if self._is_journal else line
+        return f"<{syslog_priority(record.levelno)}>{line}" if self._is_journal else line
 
     def _texts(self, record: logging.LogRecord) -> dict[str, Value]:
-        event = event_of(record)
+        event = to_log_event(record)
         when = datetime.fromtimestamp(record.created, UTC)
         fields = {name: self._hidden(value) for name, value in event.fields.items()}
         traceback = {"exception": self._redactor.redacted(event.traceback)} if event.traceback else {}
@@ -141,27 +141,27 @@ _LIMITS: Final = (MAX_TRACEBACK, 2_000, 200)
 
 
 def _cut(value: Value, limit: int) -> Value:
-    return shortened(value, limit) if isinstance(value, str) else value
+    return truncate_middle(value, limit) if isinstance(value, str) else value
 
 
-def priority_of(level: int) -> int:
+def syslog_priority(level: int) -> int:
     """Return the priority of syslog for a level of logging, also for one between those that have a name."""
     return next((priority for each, priority in reversed(_PRIORITY_BY_LEVEL.items()) if level >= each), 7)
 
 
 def one_line(text: str) -> str:
     """Return a text on one line that no terminal and no journal can misread, with an end."""
-    return shortened(escaped(text), MAX_LINE)
+    return truncate_middle(escaped(text), MAX_LINE)
 
 
-def shortened(text: str, limit: int) -> str:
+def truncate_middle(text: str, limit: int) -> str:
     """Return a text with its middle left out where it is longer than a number of characters: the end says most."""
     half = limit // 2
     return text if len(text) <= limit else f"{text[:half]} … {text[-half:]}"
 
 
 def _text(record: logging.LogRecord, event: LogEvent) -> str:
-    source = "" if is_ours(record) else f"{record.name}: "
+    source = "" if is_own_record(record) else f"{record.name}: "
     fields = (f" {name}={_quoted(value)}" for name, value in event.fields.items() if name != DETAIL and _is_said(value))
     detail = event.fields.get(DETAIL)
     return "".join((source, event.text, *fields, f": {detail}" if _is_said(detail) else ""))

@@ -28,7 +28,7 @@ FACTOR: Final = 4
 #: What has not happened for this long is new again.
 FORGET_AFTER: Final = timedelta(hours=1)
 #: The number of lines that say the same at full level in the time of a first reminder.
-SPOKESMEN: Final = 20
+MAX_LOUD_PER_CAUSE: Final = 20
 #: The failures that are remembered at a time.
 MAX_CACHED_LOOKBACK: Final = 20_000
 
@@ -56,7 +56,7 @@ _Key: TypeAlias = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Weight:
+class RepeatDecision:
     """How much a record counts.
 
     Attributes:
@@ -71,7 +71,7 @@ class Weight:
 
 
 @dataclass(slots=True)
-class _Streak:
+class _RepeatStreak:
     """One failure that goes on; all times in seconds."""
 
     seen_at: float
@@ -81,21 +81,21 @@ class _Streak:
 
 
 @dataclass(slots=True)
-class _Crowd:
+class _CauseGroup:
     """The same failure of several: since when they are counted, and how many were loud since."""
 
     since: float
     loud: int = 0
 
 
-class Repeats:
+class RepeatFilter:
     """Weighs records by those before them; used by one thread at a time."""
 
     def __init__(self) -> None:
-        self._streaks: OrderedDict[_Key, _Streak] = OrderedDict()
-        self._crowds: dict[_Key, _Crowd] = {}
+        self._streaks: OrderedDict[_Key, _RepeatStreak] = OrderedDict()
+        self._crowds: dict[_Key, _CauseGroup] = {}
 
-    def weight(self, logger: str, level: int, event: LogEvent, *, now: float) -> Weight:
+    def decide(self, logger: str, level: int, event: LogEvent, *, now: float) -> RepeatDecision:
         """Return how much a record counts.
 
         Args:
@@ -105,24 +105,24 @@ class Repeats:
             now: Seconds that never jump.
         """
         if level < logging.WARNING or event.text in ALWAYS_LOUD:
-            return Weight(level=level)
+            return RepeatDecision(level=level)
         whom, what = _key(logger, event)
         streak = self._streak_of((*whom, *what), now=now)
         if streak.repeats:
             if now - streak.loud_at < streak.wait:
-                return Weight(level=logging.INFO, repeats=streak.repeats)
+                return RepeatDecision(level=logging.INFO, repeats=streak.repeats)
             streak.loud_at, streak.wait = now, min(streak.wait * FACTOR, MAX_REMINDER.total_seconds())
             level = logging.ERROR if event.text in RETRIED else level
         place = self._place_in_crowd(what, now=now) if whom else 1
-        if place > SPOKESMEN:
-            return Weight(level=logging.INFO, repeats=streak.repeats)
-        return Weight(level=level, repeats=streak.repeats, is_last=place == SPOKESMEN)
+        if place > MAX_LOUD_PER_CAUSE:
+            return RepeatDecision(level=logging.INFO, repeats=streak.repeats)
+        return RepeatDecision(level=level, repeats=streak.repeats, is_last=place == MAX_LOUD_PER_CAUSE)
 
-    def _streak_of(self, key: _Key, *, now: float) -> _Streak:
+    def _streak_of(self, key: _Key, *, now: float) -> _RepeatStreak:
         """Return the streak that a failure belongs to, with it: a new one, or one that goes on."""
         streak = self._streaks.pop(key, None)
         if streak is None or now - streak.seen_at > FORGET_AFTER.total_seconds():
-            streak = _Streak(seen_at=now, loud_at=now)
+            streak = _RepeatStreak(seen_at=now, loud_at=now)
         else:
             streak.seen_at = now
             streak.repeats += 1
@@ -136,7 +136,7 @@ class Repeats:
         crowd = self._crowds.get(what)
         if crowd is None or now - crowd.since >= FIRST_REMINDER.total_seconds():
             self._crowds = {key: each for key, each in self._crowds.items() if now - each.since < _LONG_AGO}
-            crowd = self._crowds[what] = _Crowd(since=now)
+            crowd = self._crowds[what] = _CauseGroup(since=now)
         crowd.loud += 1
         return crowd.loud
 
@@ -144,7 +144,7 @@ class Repeats:
 _LONG_AGO: Final = FIRST_REMINDER.total_seconds()
 
 
-def notified(event: LogEvent, weight: Weight) -> LogEvent:
+def notified(event: LogEvent, weight: RepeatDecision) -> LogEvent:
     """Return the event as it is written: what is known of it already is said in short."""
     if not weight.repeats and not weight.is_last:
         return event

@@ -12,9 +12,9 @@ from typing import TextIO
 
 from alerter.humanize import escaped
 from alerter.logs import hooks
-from alerter.logs.events import event_of, with_event
-from alerter.logs.formatters import JournalFormatter, JsonFormatter, LineFormatter, TerminalFormatter, priority_of
-from alerter.logs.repeat_filter import Repeats, notified
+from alerter.logs.events import to_log_event, with_event
+from alerter.logs.formatters import JournalFormatter, JsonFormatter, LineFormatter, TerminalFormatter, syslog_priority
+from alerter.logs.repeat_filter import RepeatFilter, notified
 from alerter.redaction import Redactor
 
 
@@ -26,7 +26,7 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
-class StandardError(logging.StreamHandler[TextIO]):
+class StderrHandler(logging.StreamHandler[TextIO]):
     """Writes to standard error, each record as loud as it is news.
 
     Args:
@@ -40,13 +40,13 @@ class StandardError(logging.StreamHandler[TextIO]):
         self.setFormatter(formatter)
         self.setLevel(min(level, logging.WARNING))
         self._seconds = seconds
-        self._repeats = Repeats()
+        self._repeats = RepeatFilter()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record."""
         try:
-            event = event_of(record)
-            weight = self._repeats.weight(record.name, record.levelno, event, now=self._seconds())
+            event = to_log_event(record)
+            weight = self._repeats.decide(record.name, record.levelno, event, now=self._seconds())
             if weight.level >= self.level:
                 super().emit(with_event(record, notified(event, weight), weight.level))
         except Exception:  # noqa: BLE001 - as logging's own handlers: what is logged must not fail because of its log
@@ -56,7 +56,7 @@ class StandardError(logging.StreamHandler[TextIO]):
         """Go on: nobody reads any more, and logging's own complaint would show what could not be written."""
 
 
-def set_up(
+def configure_logging(
     redactor: Redactor,
     *,
     log_format: LogFormat = LogFormat.AUTO,
@@ -74,7 +74,7 @@ def set_up(
         environ: The environment; None for that of this process.
     """
     formatter = _formatter(redactor, log_format, sys.stderr, os.environ if environ is None else environ)
-    handler = StandardError(formatter, level=level, seconds=time.monotonic)
+    handler = StderrHandler(formatter, level=level, seconds=time.monotonic)
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("alerter").setLevel(level)
     # Its error lines repeat what the outbox logs, and its warnings carry tokens of malformed URLs.
@@ -87,15 +87,15 @@ def set_up(
     sys.unraisablehook = hooks.on_unraisable
 
 
-def redacted(text: str) -> str:
+def redact(text: str) -> str:
     """Return a text as the log would show it: without what must not be shown, as far as that is known."""
     for handler in logging.getLogger().handlers:
-        if isinstance(handler, StandardError) and isinstance(handler.formatter, LineFormatter):
+        if isinstance(handler, StderrHandler) and isinstance(handler.formatter, LineFormatter):
             text = handler.formatter.redacted(text)
     return text
 
 
-def complaint(text: str, environ: Mapping[str, str] | None = None) -> str:
+def format_error(text: str, environ: Mapping[str, str] | None = None) -> str:
     """Return what a command says to standard error as it fails: without a secret, with its priority in the journal.
 
     What cannot be printed, as in a name that somebody else gave a file, does nothing to the terminal.
@@ -104,8 +104,8 @@ def complaint(text: str, environ: Mapping[str, str] | None = None) -> str:
         text: One line or several.
         environ: The environment; None for that of this process.
     """
-    text = escaped(redacted(text), keep="\n")
-    prefix = f"<{priority_of(logging.ERROR)}>" if is_journal(sys.stderr, environ or os.environ) else ""
+    text = escaped(redact(text), keep="\n")
+    prefix = f"<{syslog_priority(logging.ERROR)}>" if is_journal(sys.stderr, environ or os.environ) else ""
     return "\n".join(prefix + line for line in text.splitlines())
 
 

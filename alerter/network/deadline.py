@@ -187,7 +187,7 @@ class HeldSession(requests.Session):
             requests.RequestException: The URL or the proxy's is none.
             OSError: A file of trusted authorities that the environment names does not exist.
         """
-        request = self.prepare_request(requests.Request("POST", url, auth=as_it_is))
+        request = self.prepare_request(requests.Request("POST", url, auth=without_netrc))
         address = request.url or url
         return self._adapter.pool(
             request, self.merge_environment_settings(address, proxies_for(address), stream=True, verify=None, cert=None)
@@ -198,7 +198,7 @@ class HeldSession(requests.Session):
         return None
 
 
-def as_it_is(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+def without_netrc(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
     """Return the request as it is: any `auth=` keeps requests from taking a netrc entry for our headers or URL."""
     return prepared
 

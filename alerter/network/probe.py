@@ -46,7 +46,7 @@ class ProbeStage(StrEnum):
     TLS = "TLS"
     CERTIFICATE = "certificate"
     #: Nothing went wrong: there is no way to look.
-    UNSEEN = "unseen"
+    PROXIED = "unseen"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +110,7 @@ class _Failure(Exception):
         self.detail = detail
 
 
-def contact(endpoint: Endpoint, *, timeout: float) -> ProbeResult:
+def probe(endpoint: Endpoint, *, timeout: float) -> ProbeResult:
     """Return how far a connection to an endpoint gets.
 
     Args:
@@ -170,7 +170,7 @@ def _connected(endpoint: Endpoint, proxy: SplitResult | None, timeout: float) ->
 def _tunnelled(endpoint: Endpoint, proxy: SplitResult, timeout: float) -> socket.socket:
     """Return a connection through a proxy; to the proxy alone where nothing is secret, for it passes requests on."""
     if proxy.scheme != "http":
-        raise _Failure(ProbeStage.UNSEEN, f"it lies behind a proxy of the kind {proxy.scheme}")
+        raise _Failure(ProbeStage.PROXIED, f"it lies behind a proxy of the kind {proxy.scheme}")
     connection = HTTPConnection(proxy.hostname or "", proxy.port or HTTP_PORT, timeout=timeout)
     if endpoint.security is not TlsMode.NONE:
         connection.set_tunnel(endpoint.host, endpoint.port, _proxy_headers(proxy))

@@ -48,7 +48,7 @@ from alerter.errors import DeliveryError
 from alerter.health import ChartOutcome
 from alerter.network.probe import Endpoint
 from alerter.network_settings import fault_on_the_way
-from alerter.notifiers.endpoints import endpoint_of
+from alerter.notifiers.endpoints import apprise_endpoint
 from alerter.notifiers.failures import REFUSED, failure_text
 from alerter.notifiers.pictures import NoPicture, Painter
 from alerter.notifiers.plugins import (
@@ -62,7 +62,7 @@ from alerter.notifiers.plugins import (
     TeamsPlugin,
 )
 from alerter.notifiers.url_forms import expected_form, unknown_scheme_text
-from alerter.redaction import Redactor, parts_of_url
+from alerter.redaction import Redactor, url_parts
 
 log = logging.getLogger(__name__)
 
@@ -253,7 +253,7 @@ class AppriseNotifier:
         Raises:
             DeliveryError: Apprise cannot make anything of it.
         """
-        return endpoint_of(self._load(url))
+        return apprise_endpoint(self._load(url))
 
     def _load(self, url: str) -> NotifyBase:
         """Return a fresh service for a URL."""
@@ -293,7 +293,7 @@ class AppriseNotifier:
 
     def _without_secrets(self, url: str) -> Callable[[str], str]:
         """Return what leaves out of a text all that is secret, and every part of a URL but the name of its host."""
-        own = Redactor(parts_of_url(url))
+        own = Redactor(url_parts(url))
         return lambda text: own.redacted(self._redactor.redacted(text))
 
     def _first_failure(self, result: AppriseResult, url: str) -> str:

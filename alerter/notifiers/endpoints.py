@@ -24,7 +24,7 @@ _SECURITY_BY_MODE = {
 }
 
 
-def endpoint_of(service: NotifyBase) -> Endpoint | None:
+def apprise_endpoint(service: NotifyBase) -> Endpoint | None:
     """Return where a service sends to over HTTP or SMTP; None where that cannot be known, or is something else."""
     if isinstance(service, NotifyEmail):
         return _mail_server(service)

@@ -34,7 +34,7 @@ def load_actions(reader: "Reader", config: "Config", alert: "Alert", *, until: d
 
     That is its acknowledgements at any level, silences that match it, and retries of messages about it.
     """
-    found = reader.actions.on_subject(alert.key.topic, until=until, limit=MAX_ACTIONS)
+    found = reader.actions.on_subject(alert.key.subject, until=until, limit=MAX_ACTIONS)
     kinds = {each.kind for each in found}
     numbers: dict[ActionKind, set[str]] = {}
     if kinds & {ActionKind.SILENCE, ActionKind.EXPIRE}:

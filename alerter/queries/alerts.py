@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 from alerter.core.actions import Action
 from alerter.core.alerts import Alert, AlertState, Transition
 from alerter.core.conditions import Evidence
-from alerter.core.notifications import TargetId
+from alerter.core.routes import TargetId
 from alerter.errors import AlertNotFound
-from alerter.humanize import ago, local, rough
+from alerter.humanize import age_text, local_time_text, short_duration_text
 from alerter.queries.actions import actions_json
 from alerter.queries.mutes import ActiveMutes, mute_json, mute_text
 
@@ -106,7 +106,7 @@ def alert_json(alert: Alert, active_mutes: ActiveMutes) -> Mapping[str, object]:
         "alert": alert.key.id, "state": state_text(alert), "severity": alert.key.severity, "rule": alert.key.rule,
         "tenant": alert.key.tenant, "reason": alert.key.reason, "value": alert.value, "peak": alert.peak,
         "active_at": alert.active_at, "fired_at": alert.fired_at, "resolved_at": alert.resolved_at,
-        "no_data_since": active_mutes.no_data_since(alert), "muted_by": mute_json(active_mutes.mute_of(alert)),
+        "no_data_since": active_mutes.no_data_since(alert), "muted_by": mute_json(active_mutes.mute_for(alert)),
     }  # fmt: skip
 
 
@@ -138,9 +138,9 @@ def worst_first(alert: Alert) -> tuple[int, int, float]:
     return _ORDER.index(alert.state), rank, newest
 
 
-def notified_of(alert: Alert, notified: Iterable["NotificationState"]) -> list["NotificationState"]:
+def notification_states_for(alert: Alert, notified: Iterable["NotificationState"]) -> list["NotificationState"]:
     """Return what receivers were notified of about an alert; once where it is the same at all targets of a receiver."""
-    same = (replace(each, target=TargetId(""), thread="") for each in notified if each.topic == alert.key.topic)
+    same = (replace(each, target=TargetId(""), thread="") for each in notified if each.subject == alert.key.subject)
     return list(dict.fromkeys(same))
 
 
@@ -156,8 +156,8 @@ def notified_json(notified: Iterable["NotificationState"]) -> Sequence[Mapping[s
             "receiver": each.receiver,
             "severity": each.severity,
             "state": "firing" if each.state is AlertState.FIRING else "resolved",
-            "notified_at": each.at,
-            "repeat_count": each.repeats,
+            "notified_at": each.notified_at,
+            "repeat_count": each.repeat_count,
         }
         for each in notified
     ]
@@ -175,17 +175,20 @@ def alert_facts(alert: Alert, active_mutes: ActiveMutes) -> Sequence[tuple[str, 
     facts = [
         *(("compared", text) for text in compared_texts(alert.evidence, zone)),
         ("peak", "" if alert.peak is None else f"{alert.peak:,} held"),
-        *((name, f"{local(at, zone)} ({ago(at, now=now)})" if at else "") for name, at in instants.items()),
-        ("lasted", "" if alert.duration is None else rough(alert.duration)),
-        ("ended by", alert.resolution),
-        ("muted by", mute_text(active_mutes.mute_of(alert), zone)),
+        *(
+            (name, f"{local_time_text(at, zone)} ({age_text(at, now=now)})" if at else "")
+            for name, at in instants.items()
+        ),
+        ("lasted", "" if alert.duration is None else short_duration_text(alert.duration)),
+        ("ended by", alert.resolved_because),
+        ("muted by", mute_text(active_mutes.mute_for(alert), zone)),
     ]
     return [(label, text) for label, text in facts if text]
 
 
 def because_text(transition: Transition, timezone: tzinfo) -> str:
     """Return why an alert changed its state."""
-    return "; ".join(filter(None, [transition.note, *compared_texts(transition.evidence, timezone)]))
+    return "; ".join(filter(None, [transition.detail, *compared_texts(transition.evidence, timezone)]))
 
 
 def compared_texts(evidence: Iterable[Evidence], timezone: tzinfo) -> list[str]:
@@ -195,16 +198,16 @@ def compared_texts(evidence: Iterable[Evidence], timezone: tzinfo) -> list[str]:
 
 def _operand_parts(evidence: Evidence, timezone: tzinfo) -> Iterable[str]:
     if evidence.value is not None:
-        yield f"{evidence.value.count:,} held at {local(evidence.value.at, timezone)}"
-    yield f"limit {evidence.limit}"
+        yield f"{evidence.value.count:,} held at {local_time_text(evidence.value.at, timezone)}"
+    yield f"limit {evidence.limit_text}"
     if evidence.reference is not None:
-        yield f"compared with {evidence.reference.count:,} at {local(evidence.reference.at, timezone)}"
+        yield f"compared with {evidence.reference.count:,} at {local_time_text(evidence.reference.at, timezone)}"
     if evidence.expected is not None:
-        yield f"expected {evidence.expected.count:,} at {local(evidence.expected.at, timezone)}"
+        yield f"expected {evidence.expected.count:,} at {local_time_text(evidence.expected.at, timezone)}"
     if evidence.last_success_at is not None:
-        yield f"last successful poll {local(evidence.last_success_at, timezone)}"
-    if evidence.note:
-        yield evidence.note
+        yield f"last successful poll {local_time_text(evidence.last_success_at, timezone)}"
+    if evidence.detail:
+        yield evidence.detail
 
 
 def alert_details_json(
@@ -218,11 +221,11 @@ def alert_details_json(
     return {
         **alert_json(alert, active_mutes),
         "keep_firing_since": alert.keep_firing_since,
-        "resolved_because": alert.resolution,
-        "evidence": [operands_json(each) for each in alert.evidence],
+        "resolved_because": alert.resolved_because,
+        "evidence": [evidence_json(each) for each in alert.evidence],
         "transitions": [
-            {"at": each.at, "from_state": each.before, "to_state": each.after, "detail": each.note,
-             "evidence": [operands_json(evidence) for evidence in each.evidence]}
+            {"at": each.at, "from_state": each.from_state, "to_state": each.to_state, "detail": each.detail,
+             "evidence": [evidence_json(evidence) for evidence in each.evidence]}
             for each in transitions
         ],
         "notified": notified_json(notified),
@@ -230,14 +233,14 @@ def alert_details_json(
     }  # fmt: skip
 
 
-def operands_json(evidence: Evidence) -> Mapping[str, object]:
+def evidence_json(evidence: Evidence) -> Mapping[str, object]:
     """Return what a condition compared, for a program."""
     samples = {"value": evidence.value, "reference": evidence.reference, "expected": evidence.expected}
     return {
         "condition": evidence.condition,
-        "limit": evidence.limit,
+        "limit": evidence.limit_text,
         **{name: each and {"at": each.at, "held": each.count} for name, each in samples.items()},
         "last_success_at": evidence.last_success_at,
-        "headline": evidence.news,
-        "detail": evidence.note,
+        "headline": evidence.headline,
+        "detail": evidence.detail,
     }

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from alerter.core.alerting_config import AlertingConfig
 from alerter.core.alerts import Alert, AlertKey, firing_spans, no_data_since
-from alerter.core.conditions import Subject
+from alerter.core.conditions import InputKind
 from alerter.core.explain import (
     LevelExplanation,
     NotificationDecision,
@@ -17,11 +17,12 @@ from alerter.core.explain import (
     evaluated_at,
     rule_mismatch_text,
 )
-from alerter.core.mutes import MAX_SILENCE, MuteSet, current_acknowledgements, muted_by
+from alerter.core.mutes import MuteSet, muted_by
 from alerter.core.notifications import HourlyLimit
 from alerter.core.renames import Rename
 from alerter.core.rules import Level, Per, Rule, RuleName, Severity, TenantSeries, select_series
 from alerter.core.series import HoldReason, Series, Span, Tenant
+from alerter.core.silences import MAX_SILENCE, current_acknowledgements
 from alerter.queries.renames import load_rename
 from alerter.storage import Reader
 
@@ -57,7 +58,7 @@ class Explanation:
         at: The instant that was asked about.
         series: The series itself; None for a sum.
         polling: The tenant's polling; None for a sum over all tenants.
-        stories: Of each rule that looks at it.
+        rules: Of each rule that looks at it.
         rename: What the reason was called before, or is called since; None if it was not renamed.
         skipped_rules: The rules that do not, each with the reason.
     """
@@ -67,7 +68,7 @@ class Explanation:
     at: datetime
     series: Series | None
     polling: Series | None
-    stories: tuple[RuleExplanation, ...]
+    rules: tuple[RuleExplanation, ...]
     skipped_rules: tuple[tuple[RuleName, str], ...]
     rename: Rename | None = None
 
@@ -93,11 +94,11 @@ def explain(
         at: The instant, at or before now.
         now: The present: more is known of it than history has.
     """
-    past = _Past(reader, alerting, at=at, now=now)
+    past = _StateAt(reader, alerting, at=at, now=now)
     asked = [each for each in alerting.rules if rule is None or each.name == rule]
     whys = [(each, rule_mismatch_text(each, tenant, reason)) for each in asked]
     looking = [each for each, why in whys if not why]
-    own = past.tenant_series(tenant) if tenant in alerting.poll_intervals else None
+    own = past.series_for(tenant) if tenant in alerting.poll_intervals else None
     names = {each.name for each in looking}
     stories = [story for each in looking for story in past.stories(each, tenant, reason)]
     return Explanation(
@@ -106,7 +107,7 @@ def explain(
         at=at,
         series=next((each for each in own.reasons if each.reason == reason), None) if own else None,
         polling=own.polling if own else None,
-        stories=tuple(stories),
+        rules=tuple(stories),
         skipped_rules=tuple((each.name, why) for each, why in whys if why and each.name not in names),
         rename=load_rename(reader, tenant, reason, poll_interval=alerting.poll_intervals[tenant], now=at)
         if own
@@ -114,7 +115,7 @@ def explain(
     )
 
 
-class _Past:
+class _StateAt:
     """Everything as it was at an instant."""
 
     def __init__(self, reader: Reader, alerting: AlertingConfig, *, at: datetime, now: datetime) -> None:
@@ -123,9 +124,9 @@ class _Past:
         self._at = at
         self._is_present = at >= now
         self._series: dict[Tenant, TenantSeries] = {}
-        self._window = max((rule.window for rule in alerting.rules), default=timedelta(0))
+        self._window = max((rule.lookback for rule in alerting.rules), default=timedelta(0))
 
-    def tenant_series(self, tenant: Tenant) -> TenantSeries:
+    def series_for(self, tenant: Tenant) -> TenantSeries:
         """Return every series of a tenant, with the failure that it was in."""
         if tenant not in self._series:
             read = self._read(tenant, self._window)
@@ -133,10 +134,10 @@ class _Past:
             if last is not None and self._at - last > read.polling.tolerance:
                 # What was evaluated last was evaluated at that poll, and looked back from there.
                 read = self._read(tenant, self._window + (self._at - last))
-            failure = read.polling.failure if self._is_present else self._reader.polls.failure_at(tenant, self._at)
+            failure = read.polling.poll_failure if self._is_present else self._reader.polls.failure_at(tenant, self._at)
             self._series[tenant] = TenantSeries(
-                polling=replace(read.polling, failure=failure),
-                reasons=[replace(each, failure=failure) for each in read.reasons],
+                polling=replace(read.polling, poll_failure=failure),
+                reasons=[replace(each, poll_failure=failure) for each in read.reasons],
             )
         return self._series[tenant]
 
@@ -149,7 +150,7 @@ class _Past:
     def stories(self, rule: Rule, tenant: Tenant, reason: HoldReason) -> list[RuleExplanation]:
         """Return what a rule made of the series, or of the sum that it is in."""
         names = self._policy.poll_intervals if rule.scope is Per.ALL else [tenant]
-        seen = select_series(rule, [self.tenant_series(name) for name in names if name in self._policy.poll_intervals])
+        seen = select_series(rule, [self.series_for(name) for name in names if name in self._policy.poll_intervals])
         return [self._story(rule, series) for series in seen if covers_reason(rule, series, tenant, reason)]
 
     def _story(self, rule: Rule, series: Series) -> RuleExplanation:
@@ -167,7 +168,7 @@ class _Past:
     def _level(
         self, alert: Alert, level: Level, series: Series, *, mutes: MuteSet, evaluated: datetime
     ) -> LevelExplanation:
-        fired = self._fired(alert, level) if level.remembers else ()
+        fired = self._fired(alert, level) if level.needs_firing_history else ()
         # Under which limit it fired then is not kept.
         firing = alert.is_held_by(level) if self._is_present else alert.is_firing
         return LevelExplanation(
@@ -192,16 +193,18 @@ class _Past:
         return alert_at(key, reversed(self._reader.alerts.transitions(alert_id=key.id)), now=self._at)
 
     def _fired(self, alert: Alert, level: Level) -> Sequence[Span]:
-        since = self._at - level.window
+        since = self._at - level.lookback
         firings = self._reader.alerts.firing_transitions([alert.key], since=since).get(alert.key, ())
         return firing_spans(alert, (each for each in firings if each.at <= self._at), since=since, now=self._at)
 
     def _mutes(self, tenant: Tenant, alerts: Sequence[Alert]) -> MuteSet:
-        by_topic = {alert.key.topic: alerts for alert in alerts}
-        acknowledged = current_acknowledgements(self._reader.silences.acknowledgements(), by_topic, now=self._at)
+        by_subject = {alert.key.subject: alerts for alert in alerts}
+        acknowledged = current_acknowledgements(self._reader.silences.acknowledgements(), by_subject, now=self._at)
         return MuteSet(
             silences=[
-                each for each in self._reader.silences.silences(since=self._at - MAX_SILENCE) if each.since <= self._at
+                each
+                for each in self._reader.silences.silences(since=self._at - MAX_SILENCE)
+                if each.starts_at <= self._at
             ],
             acknowledgements=acknowledged,
             windows_by_rule=self._policy.windows_by_rule,
@@ -214,24 +217,24 @@ class _Past:
     def _has_no_data(self, tenant: Tenant) -> bool:
         """Say whether an alert said that the tenant could not be polled."""
         watching = (
-            rule for rule in self._policy.rules if rule.subject is Subject.POLLING and rule.tenants.matches(tenant)
+            rule for rule in self._policy.rules if rule.input_kind is InputKind.POLLING and rule.tenants.matches(tenant)
         )
         if tenant not in self._policy.poll_intervals:
             return False
-        polling = self.tenant_series(tenant).polling
+        polling = self.series_for(tenant).polling
         keys = (_key(rule, severity, polling) for rule in watching for severity in rule.levels)
         return any(self._alert(key).is_firing for key in keys)
 
     def _hearings(self, alerts: Iterable[Alert], mutes: MuteSet) -> tuple[NotificationDecision, ...]:
-        of_topic = list(alerts)
-        if not any(alert.is_firing for alert in of_topic):
+        of_subject = list(alerts)
+        if not any(alert.is_firing for alert in of_subject):
             return ()
         hourly_limits = self._reader.notifications.hourly_limits(since=self._at - HOUR, until=self._at)
         groups = self._reader.notifications.open_groups() if self._is_present else {}
         return tuple(
             decision(
                 receiver,
-                of_topic,
+                of_subject,
                 self._policy.routes,
                 mutes=mutes,
                 budget=hourly_limits.get(receiver.name, HourlyLimit()),

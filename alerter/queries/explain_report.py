@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from alerter.core.actions import Action
 from alerter.core.alerts import AlertState
-from alerter.core.conditions import Evidence, Subject, Verdict, duration_text
+from alerter.core.conditions import Evidence, InputKind, Verdict, duration_text
 from alerter.core.explain import ConditionFinding, LevelExplanation, NotificationDecision, NotNotifiedReason
 from alerter.core.rules import RuleName
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, Tenant
-from alerter.humanize import counted, local, rough
+from alerter.humanize import count_text, local_time_text, short_duration_text
 from alerter.queries.actions import action_text, actions_json, load_actions, origin_text
-from alerter.queries.alerts import operands_json, state_text
+from alerter.queries.alerts import evidence_json, state_text
 from alerter.queries.mutes import mute_json, mute_text
 from alerter.queries.renames import rename_text
 
@@ -50,7 +50,7 @@ class Wording:
         if decision is None:
             return "was notified"
         missed = (
-            "; ".join(f"route {number}: {why}" for number, why in decision.missed_routes)
+            "; ".join(f"route {number}: {why}" for number, why in decision.unmatched_routes)
             or "no route uses this receiver"
         )
         match decision.not_notified_because:
@@ -58,12 +58,11 @@ class Wording:
                 return f"not notified: no route sends {decision.severity} alerts to it: {missed}"
             case NotNotifiedReason.MUTED:
                 return f"not notified: muted by {mute_text(decision.mute, self._zone)}"
-            case NotNotifiedReason.COLLECTING:
-                return f"grouped until {self.clock(decision.until)} (group_wait)"
-            case NotNotifiedReason.HELD_BACK:
-                return (
-                    f"suppressed: {counted(decision.receiver.max_per_hour, 'message')} in the last hour (max_per_hour)"
-                )
+            case NotNotifiedReason.GROUPING:
+                return f"grouped until {self.clock(decision.group_until)} (group_wait)"
+            case NotNotifiedReason.SUPPRESSED:
+                sent = count_text(decision.receiver.max_per_hour, "message")
+                return f"suppressed: {sent} in the last hour (max_per_hour)"
             case _:
                 return (
                     f"receives {decision.severity}"
@@ -91,7 +90,7 @@ class Wording:
         return f"{place:%H:%M:%S}" if is_same_day else f"{place:%Y-%m-%d %H:%M:%S}"
 
 
-class Page:
+class ExplainReport:
     """An explanation as people read it, and as programs do.
 
     Args:
@@ -110,7 +109,7 @@ class Page:
     ) -> None:
         self._found = found
         self._actions = actions
-        self._told = notified
+        self._notified = notified
         self._zone = timezone
         self._words = Wording(timezone, found.at)
 
@@ -119,12 +118,12 @@ class Page:
         found = self._found
         tenant = "all tenants" if found.tenant == ALL_TENANTS else found.tenant
         reason = "all hold reasons" if found.reason == ALL_REASONS else found.reason
-        yield f"{tenant}: {reason}, at {local(found.at, self._zone)}"
+        yield f"{tenant}: {reason}, at {local_time_text(found.at, self._zone)}"
         yield from self._what_was_seen()
-        for story in sorted(found.stories, key=_urgency):
+        for story in sorted(found.rules, key=_urgency):
             yield ""
             yield from self._story(story)
-        if not found.stories:
+        if not found.rules:
             yield "no rule looks at it"
         if found.skipped_rules:
             yield ""
@@ -139,7 +138,7 @@ class Page:
             return
         at = found.at
         newest = series.newest_sample(until=at)
-        failure = series.failure
+        failure = series.poll_failure
         if newest is None:
             yield "there was no successful poll before"
         elif found.series is not None:
@@ -148,10 +147,10 @@ class Page:
                 yield rename_text(found.rename, found.reason, self._words.clock(found.rename.at))
         else:
             yield f"polled at {self._words.clock(newest.at)}"
-        if failure is not None and failure.since <= at:
-            yield f"polling failed since {self._words.clock(failure.since)}: {failure.cause}: {failure.detail}"
+        if failure is not None and failure.started_at <= at:
+            yield f"polling failed since {self._words.clock(failure.started_at)}: {failure.cause}: {failure.detail}"
         elif newest is not None and at - newest.at > series.tolerance:
-            yield f"no poll for {rough(at - newest.at)} after that: was the service running?"
+            yield f"no poll for {short_duration_text(at - newest.at)} after that: was the service running?"
 
     def _since(self, series: "Series", at: datetime) -> str:
         changed = next((each for each in reversed(series.changes) if each.at <= at), None)
@@ -180,20 +179,20 @@ class Page:
         match alert.state:
             case AlertState.PENDING:
                 since = alert.active_at or at
-                lasting, needed = rough(at - since), duration_text(level.level.for_)
+                lasting, needed = short_duration_text(at - since), duration_text(level.level.for_)
                 held = f"pending since {self._words.clock(since)}: {lasting} of {needed}"
             case AlertState.FIRING:
                 held = f"firing since {self._words.clock(alert.fired_at)}{self._ending(level)}{self._no_data(level)}"
             case _:
                 held = f"resolved {self._words.clock(alert.resolved_at)}" if alert.resolved_at else "inactive"
-                held += f" ({alert.resolution})" if alert.resolution else ""
+                held += f" ({alert.resolved_because})" if alert.resolved_because else ""
         return f"{held}, alert {alert.key.id}" if held != "inactive" else held
 
     def _ending(self, level: LevelExplanation) -> str:
         since = level.alert.keep_firing_since
         if since is None:
             return ""
-        lasting, needed = rough(self._found.at - since), duration_text(level.level.keep_firing_for)
+        lasting, needed = short_duration_text(self._found.at - since), duration_text(level.level.keep_firing_for)
         return f", ending since {self._words.clock(since)}: {lasting} of {needed}"
 
     def _no_data(self, level: LevelExplanation) -> str:
@@ -201,13 +200,17 @@ class Page:
 
     def _finding(self, finding: ConditionFinding) -> str:
         evidence = finding.evidence
-        parts = [self._compared(evidence), finding.margin, evidence.note if finding.verdict is Verdict.NO_DATA else ""]
+        parts = [
+            self._compared(evidence),
+            finding.distance_text,
+            evidence.detail if finding.verdict is Verdict.NO_DATA else "",
+        ]
         said = "; ".join(part for part in parts if part) or "nothing to compare"
-        return f"{evidence.condition} {evidence.limit}: {said}"
+        return f"{evidence.condition} {evidence.limit_text}: {said}"
 
     def _compared(self, evidence: Evidence) -> str:
         if evidence.last_success_at is not None:
-            return f"last successful poll {self._words.clock(evidence.last_success_at)}, {evidence.note}"
+            return f"last successful poll {self._words.clock(evidence.last_success_at)}, {evidence.detail}"
         if evidence.value is None:
             return ""
         reference = evidence.reference
@@ -215,7 +218,7 @@ class Page:
         return f"{evidence.value.count:,} held{before}"
 
     def _decision_text(self, story: "RuleExplanation") -> Iterator[str]:
-        records = self._told[story.rule.name, story.series.tenant]
+        records = self._notified[story.rule.name, story.series.tenant]
         decisions_made = {decision.receiver.name: decision for decision in story.decisions_made}
         for name in dict.fromkeys([*decisions_made, *(record.receiver for record in records)]):
             own = [record for record in records if record.receiver == name]
@@ -232,7 +235,7 @@ class Page:
             "reason": found.reason,
             "at": found.at,
             "renamed": None if found.rename is None else asdict(found.rename),
-            "rules": [self._story_json(story) for story in found.stories],
+            "rules": [self._story_json(story) for story in found.rules],
             "skipped_rules": [{"rule": name, "why": why} for name, why in found.skipped_rules],
         }
 
@@ -249,15 +252,15 @@ class Page:
                  "created_at": each.delivery.created_at, "attempts": each.delivery.attempts,
                  "sent_at": each.delivery.sent_at, "dead_at": each.delivery.dead_at,
                  "last_error": each.delivery.last_error}
-                for each in self._told[story.rule.name, story.series.tenant]
+                for each in self._notified[story.rule.name, story.series.tenant]
             ],
             "actions": actions_json(self._actions[story.rule.name, story.series.tenant]),
         }  # fmt: skip
 
 
-def load_page(reader: "Reader", config: "Config", found: "Explanation") -> Page:
+def load_page(reader: "Reader", config: "Config", found: "Explanation") -> ExplainReport:
     """Return an explanation with what was sent and done about it until its instant."""
-    keys = {(story.rule.name, story.series.tenant): story for story in found.stories}
+    keys = {(story.rule.name, story.series.tenant): story for story in found.rules}
     alerts = {key: [level.alert for level in story.levels] for key, story in keys.items()}
     notified = {
         key: reader.outbox.deliveries_for_alerts([each.key.id for each in own], until=found.at, limit=MAX_DELIVERIES)
@@ -265,7 +268,7 @@ def load_page(reader: "Reader", config: "Config", found: "Explanation") -> Page:
     }
     # The levels of a rule are one subject; silences of one level are rare, and the first is the worst.
     actions = {key: load_actions(reader, config, own[0], until=found.at) for key, own in alerts.items()}
-    return Page(found, notified, actions, config.service.timezone)
+    return ExplainReport(found, notified, actions, config.service.timezone)
 
 
 def _urgency(story: "RuleExplanation") -> int:
@@ -276,7 +279,7 @@ def _urgency(story: "RuleExplanation") -> int:
 
 def _subject(story: "RuleExplanation") -> str:
     """Return what a rule looks at that is not the hold reason itself."""
-    if story.rule.subject is Subject.POLLING:
+    if story.rule.input_kind is InputKind.POLLING:
         return "polling"
     return "the sum of all tenants" if story.series.tenant == ALL_TENANTS else "the sum of its hold reasons"
 
@@ -295,7 +298,8 @@ def _level_json(level: LevelExplanation) -> Mapping[str, object]:
         "for": level.level.for_,
         "muted_by": mute_json(level.mute),
         "conditions": [
-            {**operands_json(each.evidence), "verdict": each.verdict, "margin": each.margin} for each in level.findings
+            {**evidence_json(each.evidence), "verdict": each.verdict, "margin": each.distance_text}
+            for each in level.findings
         ],
     }
 
@@ -305,7 +309,7 @@ def _hearing_json(decision: NotificationDecision) -> Mapping[str, object]:
         "receiver": decision.receiver.name,
         "severity": decision.severity,
         "not_notified_because": decision.not_notified_because,
-        "missed_routes": [{"route": number, "why": why} for number, why in decision.missed_routes],
+        "missed_routes": [{"route": number, "why": why} for number, why in decision.unmatched_routes],
         "muted_by": mute_json(decision.mute),
-        "group_until": decision.until,
+        "group_until": decision.group_until,
     }

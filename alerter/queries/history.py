@@ -19,5 +19,5 @@ def history_json(series: "Series", *, since: datetime) -> Mapping[str, object]:
         "tenant": series.tenant,
         "reason": series.reason,
         "changes": [{"at": sample.at, "held": sample.count} for sample in known_changes(series, since=since)],
-        "coverage": [{"since": span.since, "until": span.until} for span in series.coverage],
+        "coverage": [{"since": span.start_at, "until": span.end_at} for span in series.coverage],
     }

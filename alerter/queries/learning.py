@@ -29,10 +29,10 @@ class Learning:
 
 def learning_rules(config: "Config", accounts: Collection[TenantStatus], *, now: datetime) -> list[Learning]:
     """Return the rules that cannot fire yet for some of the tenants, in the order of the configuration."""
-    return [each for rule in config.rules if (each := learning_of(rule, accounts, now=now)) is not None]
+    return [each for rule in config.rules if (each := learning_status(rule, accounts, now=now)) is not None]
 
 
-def learning_of(rule: "Rule", accounts: Collection[TenantStatus], *, now: datetime) -> Learning | None:
+def learning_status(rule: "Rule", accounts: Collection[TenantStatus], *, now: datetime) -> Learning | None:
     """Return what a rule lacks; None where it can fire for each of the tenants that it selects."""
     if not rule.learns_for:
         return None

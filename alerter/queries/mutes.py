@@ -7,22 +7,18 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from alerter.core.alerts import no_data_since
-from alerter.core.mutes import (
+from alerter.core.mute_windows import MuteWindow
+from alerter.core.mutes import Mute, MuteKind, MuteSet, active_window, muted_by
+from alerter.core.rules import Severity
+from alerter.core.silences import (
     ACK_BREAK_FACTOR,
     MAX_SILENCE,
     Acknowledgement,
     AlertMatcher,
-    Mute,
-    MuteKind,
-    MuteSet,
-    MuteWindow,
     Silence,
-    active_window,
     current_acknowledgements,
-    muted_by,
 )
-from alerter.core.rules import Severity
-from alerter.humanize import counted, local, rough
+from alerter.humanize import count_text, local_time_text, short_duration_text
 
 if TYPE_CHECKING:
     from alerter.config import Config
@@ -49,7 +45,7 @@ class ActiveMutes:
     mutes: MuteSet
     now: datetime
 
-    def mute_of(self, alert: "Alert") -> Mute | None:
+    def mute_for(self, alert: "Alert") -> Mute | None:
         """Return what keeps an alert from everybody at this moment, or None; what is over is not muted."""
         if alert.state == "inactive":
             return None
@@ -76,16 +72,16 @@ class ActiveMutes:
         """Return the silences that are active."""
         return [silence for silence in self.mutes.silences if silence.is_active(now=self.now)]
 
-    def acknowledged(self, alerts: Sequence["Alert"]) -> list[tuple["Alert", Acknowledgement]]:
+    def acknowledgements(self, alerts: Sequence["Alert"]) -> list[tuple["Alert", Acknowledgement]]:
         """Return the acknowledgements that hold, each with the highest alert that it covers."""
         held = {}
         for alert in sorted(alerts, key=lambda alert: alert.key.severity.rank):
-            acknowledgement = self.mutes.acknowledgements.get(alert.key.topic)
-            if acknowledgement is not None and acknowledgement.holds(alert):
-                held[alert.key.topic] = alert, acknowledgement
+            acknowledgement = self.mutes.acknowledgements.get(alert.key.subject)
+            if acknowledgement is not None and acknowledgement.covers(alert):
+                held[alert.key.subject] = alert, acknowledgement
         return list(held.values())
 
-    def windows(self) -> list[tuple[MuteWindow, datetime, str]]:
+    def mute_windows(self) -> list[tuple[MuteWindow, datetime, str]]:
         """Return the mute windows in force that are used: with their ends, and what uses them."""
         ends = {name: window.current_end_at(now=self.now) for name, window in self.config.mute_windows.items()}
         return [
@@ -97,7 +93,7 @@ class ActiveMutes:
     def _whose(self, window: MuteWindow) -> str:
         """Return for how many tenants a window is, if it is not for all."""
         number = sum(map(window.tenants.matches, self.config.tenants))
-        return "" if number == len(self.config.tenants) else f" of {counted(number, 'tenant')}"
+        return "" if number == len(self.config.tenants) else f" of {count_text(number, 'tenant')}"
 
     def _users(self, window: MuteWindow) -> Iterator[str]:
         rules = [name for name, windows in self.config.windows_by_rule.items() if window in windows]
@@ -118,10 +114,10 @@ def load_active_mutes(reader: "Reader", config: "Config", alerts: Sequence["Aler
         now: The instant.
     """
     unseen = frozenset(alert.key.tenant for alert in alerts if alert.is_firing and alert.is_no_data)
-    by_topic: dict[AlertSubject, list[Alert]] = {}
+    by_subject: dict[AlertSubject, list[Alert]] = {}
     for alert in alerts:
-        by_topic.setdefault(alert.key.topic, []).append(alert)
-    of_now = current_acknowledgements(reader.silences.acknowledgements(), by_topic, now=now)
+        by_subject.setdefault(alert.key.subject, []).append(alert)
+    of_now = current_acknowledgements(reader.silences.acknowledgements(), by_subject, now=now)
     mutes = MuteSet(
         silences=reader.silences.silences(since=now - MAX_SILENCE),
         acknowledgements=of_now,
@@ -138,7 +134,7 @@ def mute_text(mute: Mute | None, timezone: tzinfo) -> str:
     """Return what mutes an alert in a few words, or nothing."""
     if mute is None:
         return ""
-    until = f" until {local(mute.until, timezone)}" if mute.until else ""
+    until = f" until {local_time_text(mute.until, timezone)}" if mute.until else ""
     by = "by " if mute.kind is MuteKind.ACKNOWLEDGEMENT else ""
     return f"{mute.kind} {by}{mute.name}{until}" + (f": {mute.comment}" if mute.comment else "")
 
@@ -174,7 +170,7 @@ def matcher_text(matcher: AlertMatcher) -> str:
     return "; ".join(f"{name} {', '.join(globs)}" for name, globs in parts.items() if globs) or "everything"
 
 
-def breaking_text(acknowledgement: Acknowledgement) -> str:
+def ack_end_text(acknowledgement: Acknowledgement) -> str:
     """Return when an acknowledgement ends."""
     ends = ["it resolves"]
     if acknowledgement.severity is not max(Severity, key=lambda severity: severity.rank):
@@ -186,14 +182,14 @@ def breaking_text(acknowledgement: Acknowledgement) -> str:
 
 def end_text(until: datetime, timezone: tzinfo, *, now: datetime) -> str:
     """Return an end that is still to come, and how far off it is."""
-    return f"{local(until, timezone)} (in {rough(until - now)})"
+    return f"{local_time_text(until, timezone)} (in {short_duration_text(until - now)})"
 
 
 def silence_state(silence: Silence, *, now: datetime) -> str:
     """Return whether a silence is active, not yet begun or ended."""
     if silence.is_active(now=now):
         return "active"
-    return "ended" if silence.until <= now else "not yet begun"
+    return "ended" if silence.ends_at <= now else "not yet begun"
 
 
 def silence_json(silence: Silence, *, now: datetime) -> Mapping[str, object]:
@@ -205,5 +201,6 @@ def silence_json(silence: Silence, *, now: datetime) -> Mapping[str, object]:
         "labels": {name: selector.globs for name, selector in matcher.labels.items()},
         "reasons": matcher.reasons.globs, "rules": matcher.rules.globs,
         "severities": [severity for severity in Severity if severity in matcher.severities],
-        "author": silence.author, "comment": silence.comment, "starts_at": silence.since, "ends_at": silence.until,
+        "author": silence.author, "comment": silence.comment,
+        "starts_at": silence.starts_at, "ends_at": silence.ends_at,
     }  # fmt: skip

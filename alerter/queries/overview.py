@@ -62,7 +62,7 @@ class Overview:
     @property
     def failing(self) -> tuple[TenantStatus, ...]:
         """The tenants that are not seen as they should be, the worst first."""
-        return tuple(each for each in self.tenants if each.polling_state is not PollingState.GOOD)
+        return tuple(each for each in self.tenants if each.polling_state is not PollingState.OK)
 
     @property
     def held(self) -> int:

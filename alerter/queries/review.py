@@ -88,8 +88,8 @@ def _half_limits(
 def review_json(found: ReviewWithLimits) -> Mapping[str, object]:
     """Return a review for a program."""
     return {
-        "since": found.review.span.since,
-        "until": found.review.span.until,
+        "since": found.review.span.start_at,
+        "until": found.review.span.end_at,
         "tenants": found.review.tenants,
         **_summary_json(found.review.summary),
         "rules": [

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from alerter.core.rules import NO_DATA_AFTER, NO_DATA_MISSED_POLLS
 from alerter.errors import Cause
-from alerter.humanize import counted, rough
+from alerter.humanize import count_text, short_duration_text
 
 if TYPE_CHECKING:
     from alerter.config import TenantConfig
@@ -21,9 +21,9 @@ class PollingState(IntEnum):
     """How well a tenant is seen, worst first."""
 
     FAILING = 0
-    UNPOLLED = 1
-    UNKNOWN = 2
-    GOOD = 3
+    STALE = 1
+    NEVER_POLLED = 2
+    OK = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class TenantStatus:
     """What is known of a tenant.
 
     Attributes:
-        settings: What the configuration says of it.
+        config: What the configuration says of it.
         polling: How polling goes.
         held: Its held messages when they were last seen; None before the first good poll, for a 0 would say that all
             is well.
@@ -40,7 +40,7 @@ class TenantStatus:
         instance: Who polls it, where several share the database; None where nobody does, or one has it for itself.
     """
 
-    settings: "TenantConfig"
+    config: "TenantConfig"
     polling: "PollingStatus"
     held: int | None
     firing: int
@@ -50,21 +50,21 @@ class TenantStatus:
     @property
     def name(self) -> "Tenant":
         """Its name in the configuration."""
-        return self.settings.name
+        return self.config.name
 
     @property
     def is_ok(self) -> bool:
         """Whether it is seen, and nothing fires."""
-        return self.polling_state is PollingState.GOOD and not self.firing
+        return self.polling_state is PollingState.OK and not self.firing
 
     def polling_text(self, *, now: datetime) -> str:
         """Return how polling goes, with the cause where it fails, and since when."""
         failure = self.polling.failure
         if failure is not None:
-            return f"failing for {rough(now - failure.since)}: {failure.cause}: {failure.detail}"
+            return f"failing for {short_duration_text(now - failure.started_at)}: {failure.cause}: {failure.detail}"
         texts = {
-            PollingState.UNKNOWN: "never polled",
-            PollingState.UNPOLLED: "not polled any more. Is the service running?",
+            PollingState.NEVER_POLLED: "never polled",
+            PollingState.STALE: "not polled any more. Is the service running?",
         }
         return texts.get(self.polling_state, "good")
 
@@ -77,7 +77,7 @@ def status_for(
 
     known = PollingStatus() if polling is None else polling
     return TenantStatus(
-        settings=settings,
+        config=settings,
         polling=known,
         held=held if known.last_success_at else None,
         firing=firing,
@@ -90,9 +90,9 @@ def _polling_state(polling: "PollingStatus", settings: "TenantConfig", *, now: d
     if polling.failure is not None:
         return PollingState.FAILING
     if polling.last_success_at is None:
-        return PollingState.UNKNOWN
+        return PollingState.NEVER_POLLED
     is_recent = now - polling.last_success_at <= max(NO_DATA_AFTER, NO_DATA_MISSED_POLLS * settings.poll_interval)
-    return PollingState.GOOD if is_recent else PollingState.UNPOLLED
+    return PollingState.OK if is_recent else PollingState.STALE
 
 
 def worst_first(account: TenantStatus) -> tuple[int, int, int, str]:
@@ -100,19 +100,19 @@ def worst_first(account: TenantStatus) -> tuple[int, int, int, str]:
     return account.polling_state, -account.firing, -(account.held or 0), account.name
 
 
-def summary(accounts: Collection[TenantStatus], *, firing: int) -> str:
+def summarize(accounts: Collection[TenantStatus], *, firing: int) -> str:
     """Return all of it in one line."""
     seen = Counter(account.polling_state for account in accounts)
     causes = Counter(account.polling.failure.cause for account in accounts if account.polling.failure)
     parts = [
-        f"{seen[PollingState.GOOD]:,} seen",
+        f"{seen[PollingState.OK]:,} seen",
         *([f"{seen[PollingState.FAILING]:,} failing ({_counts(causes)})"] if causes else []),
-        *([f"{seen[PollingState.UNPOLLED]:,} not polled any more"] if seen[PollingState.UNPOLLED] else []),
-        *([f"{seen[PollingState.UNKNOWN]:,} never polled"] if seen[PollingState.UNKNOWN] else []),
+        *([f"{seen[PollingState.STALE]:,} not polled any more"] if seen[PollingState.STALE] else []),
+        *([f"{seen[PollingState.NEVER_POLLED]:,} never polled"] if seen[PollingState.NEVER_POLLED] else []),
         f"{sum(account.held or 0 for account in accounts):,} held",
-        f"{counted(firing, 'alert')} firing",
+        f"{count_text(firing, 'alert')} firing",
     ]
-    return f"{counted(len(accounts), 'tenant')}: {', '.join(parts)}"
+    return f"{count_text(len(accounts), 'tenant')}: {', '.join(parts)}"
 
 
 def _counts(counter: Counter[Cause]) -> str:
@@ -125,7 +125,7 @@ def polling_json(account: TenantStatus) -> Mapping[str, object]:
     return {
         "tenant": account.name,
         "last_success_at": account.polling.last_success_at,
-        "failing_since": failure.since if failure else None,
+        "failing_since": failure.started_at if failure else None,
         "cause": failure.cause if failure else None,
         "detail": failure.detail if failure else None,
     }
@@ -133,7 +133,7 @@ def polling_json(account: TenantStatus) -> Mapping[str, object]:
 
 def tenant_json(account: TenantStatus) -> Mapping[str, object]:
     """Return everything that is known of a tenant, for a program."""
-    settings = account.settings
+    settings = account.config
     return {
         **polling_json(account),
         "last_poll_at": account.polling.last_poll_at,

@@ -31,7 +31,7 @@ _UNIT = compile_regex(r"(?<=[\d ])(week|day|hour|hr|minute|min|second|sec)s?\b",
 _WEEK = timedelta(days=7)
 
 
-def instant(text: str, timezone: tzinfo) -> datetime:
+def parse_instant(text: str, timezone: tzinfo) -> datetime:
     """Return the instant of an ISO 8601 text; without an offset it is in the service's time zone.
 
     Raises:
@@ -68,7 +68,7 @@ def parse_past(text: str, timezone: tzinfo, *, now: datetime) -> datetime:
     except ValueError:
         if ago:
             raise
-    return instant(text, timezone)
+    return parse_instant(text, timezone)
 
 
 def parse_future(text: str, timezone: tzinfo, *, now: datetime) -> datetime:
@@ -95,13 +95,13 @@ def parse_future(text: str, timezone: tzinfo, *, now: datetime) -> datetime:
     except ValueError:
         if later:
             raise
-    return instant(text, timezone)
+    return parse_instant(text, timezone)
 
 
 def _span(text: str) -> timedelta:
-    from alerter.config.types import duration  # noqa: PLC0415 - pydantic costs more than `--help` may
+    from alerter.config.types import parse_duration  # noqa: PLC0415 - pydantic costs more than `--help` may
 
-    return duration(_UNIT.sub(lambda match: match[1][0].casefold(), text).replace(" ", ""))
+    return parse_duration(_UNIT.sub(lambda match: match[1][0].casefold(), text).replace(" ", ""))
 
 
 def _on_day(match: Match[str], timezone: tzinfo, *, now: datetime, weekday_step: timedelta = _WEEK) -> datetime:

@@ -4,7 +4,7 @@ Pure, and a stranger to everything else here, so that adapters, configuration an
 """
 
 from alerter.redaction.redactor import MIN_SECRET, MIN_WORD, REDACTED, Redactor
-from alerter.redaction.urls import is_token, parts_of_url, passwords_of_url, secrets_of_url
+from alerter.redaction.urls import is_token, url_parts, url_passwords, url_secrets
 
 __all__ = [
     "MIN_SECRET",
@@ -12,7 +12,7 @@ __all__ = [
     "REDACTED",
     "Redactor",
     "is_token",
-    "parts_of_url",
-    "passwords_of_url",
-    "secrets_of_url",
+    "url_parts",
+    "url_passwords",
+    "url_secrets",
 ]

@@ -30,7 +30,7 @@ _HALF_ESCAPE = re.compile(r"(?:%[0-9a-f]?|\\(?:u[0-9a-f]{0,3}|x[0-9a-f]?)?|&#?[0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Located:
+class NormalizedText:
     """A canonical text, and where in the text as it was written each of its characters stands.
 
     Attributes:
@@ -44,7 +44,7 @@ class Located:
     ends: Sequence[int]
 
 
-def canonical(text: str) -> str:
+def normalize(text: str) -> str:
     """Return what the text says: nothing escaped, in one case, without white space, `+` and what cannot be printed."""
     for _ in range(_ROUNDS):
         if "%" not in text and "\\" not in text and "&" not in text:
@@ -56,12 +56,12 @@ def canonical(text: str) -> str:
     return text if text.isprintable() else "".join(filter(str.isprintable, text))
 
 
-def canonical_start(text: str) -> str:
+def normalize_prefix(text: str) -> str:
     """Return the canonical text without an end that reads otherwise where something else follows, such as `%`."""
-    return _HALF_ESCAPE.sub("", canonical(text))
+    return _HALF_ESCAPE.sub("", normalize(text))
 
 
-def located(text: str) -> Located:
+def normalize_with_positions(text: str) -> NormalizedText:
     """Return the same with the place of each character: slower, for texts in which something was found."""
     read = [(character, at, at + 1) for at, character in enumerate(text)]
     for _ in range(_ROUNDS):
@@ -82,7 +82,7 @@ def located(text: str) -> Located:
         for each in character.casefold()
         if each.isprintable() and each not in " +"
     ]
-    return Located(
+    return NormalizedText(
         canonical="".join(each for each, _, _ in kept),
         starts=[start for _, start, _ in kept],
         ends=[end for _, _, end in kept],

@@ -14,7 +14,7 @@ from threading import Lock
 from typing import Final
 from urllib.parse import quote
 
-from alerter.redaction.normalize import canonical, canonical_start, located
+from alerter.redaction.normalize import normalize, normalize_prefix, normalize_with_positions
 
 #: In place of a secret.
 REDACTED: Final = "[redacted]"
@@ -98,7 +98,7 @@ class Redactor:
         """Return the text with `[redacted]` in place of every secret, in whichever form it is written there."""
         if len(text) > MAX_TEXT:
             text = f"{text[: MAX_TEXT // 2]} … {text[-MAX_TEXT // 2 :]}"
-        form = canonical(text)
+        form = normalize(text)
         if self._candidates(form):
             text = _without(text, self._spans(text))
         if self._words is not None:
@@ -139,7 +139,7 @@ class Redactor:
 
     def _spans(self, text: str) -> Iterator[tuple[int, int]]:
         """Yield where in a text, as it is written, a secret begins and ends."""
-        places = located(text)
+        places = normalize_with_positions(text)
         run = 0, 0
         for at in self._candidates(places.canonical):
             for form in self._forms_by_key.get(places.canonical[at : at + MIN_SECRET], ()):
@@ -156,17 +156,17 @@ class Redactor:
 
 
 def _is_short(secret: str) -> bool:
-    return len(secret.strip()) >= MIN_WORD and len(canonical(secret)) < MIN_SECRET
+    return len(secret.strip()) >= MIN_WORD and len(normalize(secret)) < MIN_SECRET
 
 
 def _forms(secrets: Iterable[str]) -> Iterator[_Form]:
     """Yield the canonical forms of secrets: each as it is, and as it stands inside anything encoded in base64."""
     for secret in secrets:
-        if len(canonical(secret)) >= MIN_SECRET:
-            form = canonical_start(secret)
-            yield _Form(form if len(form) >= MIN_SECRET else canonical(secret), is_base64=False)
+        if len(normalize(secret)) >= MIN_SECRET:
+            form = normalize_prefix(secret)
+            yield _Form(form if len(form) >= MIN_SECRET else normalize(secret), is_base64=False)
             for encoded in _in_base64(secret.encode(errors="replace")):
-                if len(form := canonical(encoded)) >= MIN_SECRET:
+                if len(form := normalize(encoded)) >= MIN_SECRET:
                     yield _Form(form, is_base64=True)
 
 

@@ -23,7 +23,7 @@ TOKEN_LENGTH_WITH_DIGIT = 8
 MIN_PATH = 12
 
 
-def secrets_of_url(url: str) -> Iterator[str]:
+def url_secrets(url: str) -> Iterator[str]:
     """Yield the parts of an Apprise URL or a web address that are secrets on their own; or a token that is no URL.
 
     The parts come as they are written; code that looks for them must know all the forms that a text can have.
@@ -60,14 +60,14 @@ def _secrets_of_path(path: str) -> Iterator[str]:
     yield from (piece for piece in _SEPARATOR.split(path) if any(map(is_token, unquote(piece).split("."))))
 
 
-def passwords_of_url(url: str) -> Iterator[str]:
+def url_passwords(url: str) -> Iterator[str]:
     """Yield the passwords of the URL of a database or a proxy, wherever they stand in it; nothing of that of a file."""
     if parts := _URL.match(url):
         yield _logins(parts["user"] or "")[1]
     yield from (value for name, value in _PARAMETER.findall(url) if _SECRET_NAME.search(name))
 
 
-def parts_of_url(url: str) -> frozenset[str]:
+def url_parts(url: str) -> frozenset[str]:
     """Return every part of a URL but its scheme and, if it is one, the name of its host: where nothing may be shown."""
     _, _, rest = url.partition("://")
     host = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2].partition(":")[0]

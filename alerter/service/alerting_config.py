@@ -5,12 +5,12 @@ from pathlib import Path
 from shlex import quote
 
 from alerter.config import Config
-from alerter.config.paths import unit_of
+from alerter.config.paths import unit_for
 from alerter.core.alerting_config import MAX_CACHED_LOOKBACK, AlertingConfig
 from alerter.core.message.content import MessageContext
 from alerter.core.rules import Per, RuleName
 from alerter.core.series import Tenant
-from alerter.service.slots import ADDED_UP_EVERY, READ_EVERY, bearers
+from alerter.service.slots import ADDED_UP_EVERY, READ_EVERY, sum_trigger_tenants
 
 
 def build_alerting_config(config: Config) -> AlertingConfig:
@@ -32,9 +32,9 @@ def build_alerting_config(config: Config) -> AlertingConfig:
 def _bearers_by_rule(config: Config) -> Mapping[RuleName, frozenset[Tenant]]:
     intervals = {name: tenant.poll_interval for name, tenant in config.tenants.items()}
     return {
-        rule.name: bearers(
+        rule.name: sum_trigger_tenants(
             {name: interval for name, interval in intervals.items() if rule.tenants.matches(name)},
-            apart=ADDED_UP_EVERY if rule.window <= MAX_CACHED_LOOKBACK else READ_EVERY,
+            apart=ADDED_UP_EVERY if rule.lookback <= MAX_CACHED_LOOKBACK else READ_EVERY,
         )
         for rule in config.rules
         if rule.scope is Per.ALL
@@ -58,7 +58,7 @@ def build_message_context(config: Config) -> MessageContext:
 
 def command_for(path: Path) -> str:
     """Return how `alerter` is called: with sudo for a service's configuration, which is named unless usual."""
-    unit = unit_of(path)
+    unit = unit_for(path)
     if unit is None:
         return "alerter"
     return "sudo alerter" if unit == "alerter" else f"sudo ALERTER_CONFIG={quote(str(path.absolute()))} alerter"

@@ -27,7 +27,7 @@ from alerter.core.outbox import TargetName
 from alerter.core.series import Tenant
 from alerter.errors import AlerterError, ConfigError, ListenError, StoreError, StoreUnavailable
 from alerter.health import Health
-from alerter.humanize import first_of
+from alerter.humanize import first_and_more_text
 from alerter.jobs.deliver import deliver, next_attempt_due_at, release_claims
 from alerter.jobs.notify import flush_groups
 from alerter.jobs.poll import notify_removed_tenants, poll_many, reconcile, shift_after_clock_jump
@@ -245,17 +245,17 @@ class Daemon:
             # What nobody was sure to be removed from all configurations may be so now.
             self._scheduler.run_now("reconcile", self._upkeep)
         trouble = self._membership.fatal_reason()
-        self._health.cut_off(trouble)
+        self._health.set_fatal(trouble)
         if trouble:
             self._monitoring.record_cycle(trouble)
         elif not self._mine:
             # Others poll everything: there is no cycle to show that this one is well.
-            self._health.stood_by()
+            self._health.mark_standby()
             self._monitoring.record_cycle()
 
     def _share_changed(self) -> None:
         """Say at once, from any thread, if nothing can be polled or sent; deliver what another instance planned."""
-        self._health.cut_off(self._membership.fatal_reason())
+        self._health.set_fatal(self._membership.fatal_reason())
         self._deliver_soon()
 
     def _supervise(self) -> None:
@@ -284,7 +284,7 @@ class Daemon:
         self._supervision.reloading()
         refusal = self._take_configuration()
         if refusal:
-            self._health.configuration_refused()
+            self._health.config_rejected()
         self._supervision.reloaded(refusal, now=self._local_now())
 
     def _take_configuration(self) -> str:
@@ -303,7 +303,7 @@ class Daemon:
             for problem in error.problems:
                 log.error("configuration rejected: %s", problem)  # noqa: TRY400 - the problem is the whole story
             log.error("previous configuration stays active problems=%d", len(error.problems))  # noqa: TRY400
-            return f"problems: {len(error.problems)}, the first at {error.problems[0].place}"
+            return f"problems: {len(error.problems)}, the first at {error.problems[0].location}"
         except Exception:
             # Whatever a configuration can do to us, the one that works stays.
             log.exception("internal error job=%s", "reload")
@@ -379,7 +379,7 @@ class Daemon:
         self._mine = intervals = self._membership.own_tenants(self._runtime.alerting.poll_intervals)
         self._store.evict(before.keys() - intervals.keys())
         self._store.delay_polls(is_on=may_delay_polls(intervals, self._runtime.alerting))
-        self._health.expect(intervals, begun_within=startup_spread(len(intervals)))
+        self._health.set_tenants(intervals, begun_within=startup_spread(len(intervals)))
         # Not here: the main thread must not wait for a database that says nothing.
         self._scheduler.run_now("recall", self._monitoring.load_last_polls)
         self._scheduler.set_tenants(intervals, soon=soon)
@@ -426,7 +426,7 @@ class Daemon:
         try:
             self._commit(runtime, results)
         except AlerterError as error:
-            log.error("poll cycle failed tenant=%s: %s", first_of(results), error)  # noqa: TRY400 - it says what to do
+            log.error("poll cycle failed tenant=%s: %s", first_and_more_text(results), error)  # noqa: TRY400 - it says what to do
             self._record_failure(results, _public_text(error), seconds=_boot_seconds() - began)
         except Exception as error:
             if len(results) > 1:
@@ -435,13 +435,13 @@ class Daemon:
                     self._commit_or_log(runtime, {tenant: result})
                 return
             # A bug in one cycle must not end the daemon, nor stay unseen.
-            log.exception("internal error job=%s tenant=%s", "cycle", first_of(results))
+            log.exception("internal error job=%s tenant=%s", "cycle", first_and_more_text(results))
             self._record_failure(results, _public_text(error), seconds=_boot_seconds() - began)
 
     def _record_failure(self, results: Mapping[Tenant, FetchResult], text: str, *, seconds: float) -> None:
         for tenant, result in results.items():
             self._health.cycle_failed(tenant, seconds=result.duration.total_seconds() + seconds, error=text)
-        self._monitoring.record_cycle(f"{first_of(results)}: {text}")
+        self._monitoring.record_cycle(f"{first_and_more_text(results)}: {text}")
 
     def _commit(self, runtime: Runtime, results: Mapping[Tenant, FetchResult]) -> None:
         began = _boot_seconds()
@@ -485,7 +485,7 @@ class Daemon:
             may_send=self._membership.may_act,
         )
         for delivery in tried:
-            self._health.delivery_tried(delivery)
+            self._health.record_delivery(delivery)
         if tried:
             self._supervision.mark_changed()
         self._deliver_at(next_attempt_due_at(self._store))
@@ -523,7 +523,7 @@ class Daemon:
     def _keep_history(self) -> None:
         """Prune and thin, for as long as that takes; the executor runs one after the other."""
         kept = self._runtime.config.service
-        batch_sizer = BatchSizer(seconds=_boot_seconds, wait=self._stop.wait)
+        batch_sizer = BatchSizer(seconds=_boot_seconds, pause=self._stop.wait)
 
         def keep() -> None:
             apply_retention(

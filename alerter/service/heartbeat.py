@@ -29,7 +29,7 @@ import urllib3
 from alerter import __version__
 from alerter.errors import DeliveryError
 from alerter.health import PingOutcome
-from alerter.network.deadline import HeldSession, RequestDeadline, as_it_is, proxies_for
+from alerter.network.deadline import HeldSession, RequestDeadline, proxies_for, without_netrc
 from alerter.network.dialer import Dialer
 from alerter.network_settings import fault_on_the_way
 
@@ -259,7 +259,7 @@ def _answer(ping: Ping, patience: PingTimeouts, held: HeldSession) -> tuple[int,
                 "Accept-Encoding": "identity",
                 "Connection": "close",
             },
-            auth=None if has_password else as_it_is,
+            auth=None if has_password else without_netrc,
             timeout=(patience.connect, patience.read),
             proxies=proxies_for(ping.url),
             stream=True,

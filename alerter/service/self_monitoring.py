@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from alerter.clock import now
-from alerter.config import Address, Config
+from alerter.config import Config, ListenAddress
 from alerter.core.outbox import TargetName
 from alerter.errors import AlerterError, DeliveryError, ListenError, StoreError
 from alerter.health import Health
@@ -23,12 +23,12 @@ from alerter.redaction import Redactor
 from alerter.service.alerting_config import build_alerting_config
 from alerter.service.heartbeat import Heartbeat, PingTimeouts, build_ping, says_failure, send
 from alerter.storage import Store
-from alerter.web.sources import DatabaseCounts, Glance, Sources
+from alerter.web.sources import DatabaseCounts, MetricsInput, TimedCache
 
 if TYPE_CHECKING:
     from alerter.core.alerting_config import AlertingConfig
     from alerter.core.series import Tenant
-    from alerter.web.server import Port
+    from alerter.web.server import HttpServer
     from alerter.web.site import Site
 
 log = logging.getLogger(__name__)
@@ -69,17 +69,17 @@ class SelfMonitoring:
         self._store = store
         self._labels: Mapping[Tenant, Mapping[str, str]] = {}
         self._started_at: datetime | None = None
-        self._sources = Sources(
+        self._sources = MetricsInput(
             health=health,
-            complaints=self.problems,
-            stored=Glance(self._stored),
+            problems=self.problems,
+            stored=TimedCache(self._stored),
             labels=lambda: self._labels,
             started_at=lambda: self._started_at,
         )
         self._heartbeat: Heartbeat | None = None
         self._heartbeat_to: tuple[str | None, Mapping[str, str]] = None, {}
-        self._port: Port | None = None
-        self._address: Address | None = None
+        self._port: HttpServer | None = None
+        self._address: ListenAddress | None = None
         self._public_url: str | None = None
 
     def apply_config(self, config: Config, *, now: datetime) -> None:
@@ -98,8 +98,8 @@ class SelfMonitoring:
             self._change_heartbeat(service.heartbeat_url, service.heartbeat_headers)
         self._started_at = self._started_at or now
         self._labels = {name: tenant.labels for name, tenant in config.tenants.items()}
-        self._health.keep_reasons(is_wanted=self._port is not None and service.metrics_per_reason)
-        self._health.configured([target.name for each in config.receivers for target in each.targets], now=now)
+        self._health.track_reasons(is_wanted=self._port is not None and service.metrics_per_reason)
+        self._health.config_loaded([target.name for each in config.receivers for target in each.targets], now=now)
 
     def load_last_polls(self) -> None:
         """Give the account what the database knows of earlier processes, if anybody outside can see it."""
@@ -111,7 +111,9 @@ class SelfMonitoring:
         except StoreError as error:
             log.warning("database unavailable for metrics: %s", error)
             return
-        self._health.remember({name: each.last_success_at for name, each in pollings.items() if each.last_success_at})
+        self._health.set_last_polls(
+            {name: each.last_success_at for name, each in pollings.items() if each.last_success_at}
+        )
 
     def record_cycle(self, trouble: str = "") -> None:
         """Take note that a cycle was completed or, with what is wrong, that one could not be; return at once."""
@@ -121,7 +123,7 @@ class SelfMonitoring:
 
     def problems(self) -> tuple[str, ...]:
         """Return what is wrong with the service, as anybody may read it; empty if nothing is."""
-        return tuple(map(self._redactor.redacted, self._health.complaints()))
+        return tuple(map(self._redactor.redacted, self._health.problems()))
 
     def close(self) -> None:
         """Show no more signs of life."""
@@ -137,11 +139,11 @@ class SelfMonitoring:
         self._heartbeat = None if url is None else self._new_heartbeat(url, headers)
 
     def _new_heartbeat(self, url: str, headers: Mapping[str, str]) -> Heartbeat:
-        redact, note = self._redactor.redacted, self._health.ping_tried
-        trouble = self._health.complaints
+        redact, note = self._redactor.redacted, self._health.record_ping
+        trouble = self._health.problems
         return Heartbeat(url, trouble=lambda: "\n".join(trouble()), redact=redact, note=note, headers=headers)
 
-    def _listen(self, address: Address | None) -> None:
+    def _listen(self, address: ListenAddress | None) -> None:
         """Listen there, and no longer where it was: which goes on where the new address cannot be listened on."""
         before, port = self._address, self._port
         # Two addresses with one port may be in each other's way, such as 127.0.0.1 and 0.0.0.0.
@@ -158,14 +160,14 @@ class SelfMonitoring:
         if port is not None:
             port.close()
 
-    def _opened(self, address: Address) -> "Port":
+    def _opened(self, address: ListenAddress) -> "HttpServer":
         # Only where they are wanted: a service without a port is 2 MiB leaner.
-        from alerter.web.pages import Pages  # noqa: PLC0415 - see above
-        from alerter.web.server import Port  # noqa: PLC0415 - see above
+        from alerter.web.pages import WebApp  # noqa: PLC0415 - see above
+        from alerter.web.server import HttpServer  # noqa: PLC0415 - see above
 
-        port = Port(address.host, address.port, address.path)
+        port = HttpServer(address.host, address.port, address.path)
         site = self._opened_site().respond if self._has_page else None
-        port.serve(Pages(self._sources, hosts=lambda: self._hosts(address), site=site), has_forms=site is not None)
+        port.serve(WebApp(self._sources, hosts=lambda: self._hosts(address), site=site), has_forms=site is not None)
         log.info("listening address=%s", address)
         return port
 
@@ -196,7 +198,7 @@ class SelfMonitoring:
             )
         return self._site
 
-    def _hosts(self, address: Address) -> tuple[str, ...]:
+    def _hosts(self, address: ListenAddress) -> tuple[str, ...]:
         public = urlsplit(self._public_url or "").hostname
         more = () if self._config is None else self._config.web.hosts
         own = socket.gethostname()
@@ -214,7 +216,7 @@ class SelfMonitoring:
             alive = sum(each.is_alive for each in reader.leases.instances())
             return DatabaseCounts(
                 alerts=reader.alerts.counts_by_state(),
-                backlogs=reader.outbox.backlog_by_target(),
+                backlog_by_target=reader.outbox.backlog_by_target(),
                 instances=max(1, alive),
             )
 

@@ -34,7 +34,9 @@ def startup_spread(tenants: int) -> timedelta:
     return timedelta(seconds=tenants / FIRST_POLLS_PER_SECOND)
 
 
-def bearers(intervals: Mapping[Tenant, timedelta], *, apart: timedelta = ADDED_UP_EVERY) -> frozenset[Tenant]:
+def sum_trigger_tenants(
+    intervals: Mapping[Tenant, timedelta], *, apart: timedelta = ADDED_UP_EVERY
+) -> frozenset[Tenant]:
     """Return the tenants with whose polls the sum over all of these is evaluated.
 
     Of few tenants all; of many so few that to go through the sum takes a small part of the time. They are spread over

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from alerter.core.rules import Severity
 from alerter.core.series import Tenant
-from alerter.health import CycleRecord
+from alerter.health import CycleStatus
 
 #: The names that stand in a text; the others are a number.
 NAMED = 3
@@ -40,7 +40,7 @@ class StatusInput:
     """
 
     tenants: int
-    cycles: Mapping[Tenant, CycleRecord] = field(default_factory=dict)
+    cycles: Mapping[Tenant, CycleStatus] = field(default_factory=dict)
     overdue: Collection[Tenant] = ()
     last_at: datetime | None = None
     refusal: str = ""
@@ -79,7 +79,7 @@ def _parts(status: StatusInput) -> Iterator[str]:
         yield from _count_parts(status.counts)
 
 
-def _unkept(cycles: Mapping[Tenant, CycleRecord]) -> Iterator[str]:
+def _unkept(cycles: Mapping[Tenant, CycleStatus]) -> Iterator[str]:
     """Yield why cycles could not be kept: as a rule the same for all tenants."""
     tenants_by_error: dict[str, list[Tenant]] = {}
     for tenant, cycle in cycles.items():

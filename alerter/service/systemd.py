@@ -133,7 +133,7 @@ class SystemdStatus:
 
     def _become_ready(self, *, now: datetime) -> None:
         waited = self._monotonic() - self._polling_since
-        has_tried_all = self._health.has_tried_all()
+        has_tried_all = self._health.all_polled_once()
         if not has_tried_all and waited < FIRST_POLLS.total_seconds():
             return
         self._limit = self._due_limit()
@@ -151,7 +151,7 @@ class SystemdStatus:
 
     def _due_limit(self) -> timedelta:
         """Return how long the watchdog should wait: somewhat longer than until the first tenant is overdue."""
-        return self._health.shortest_patience() + WATCHDOG_MARGIN
+        return self._health.min_deadline() + WATCHDOG_MARGIN
 
     def _limited(self) -> Mapping[str, int]:
         return {"WATCHDOG_USEC": _usec(self._limit)} if self._systemd.has_watchdog else {}

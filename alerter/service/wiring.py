@@ -14,8 +14,8 @@ from threading import Event
 from alerter.clock import now
 from alerter.config import ApiVersion, Config, TenantConfig
 from alerter.core.message.render import compose_test_message
-from alerter.core.notifications import ReceiverName
 from alerter.core.outbox import Delivery, TargetName
+from alerter.core.routes import ReceiverName
 from alerter.errors import DeliveryError, StoreError
 from alerter.jobs.deliver import deliver, release_claims
 from alerter.jobs.notify import flush_groups

@@ -14,7 +14,7 @@ from sqlalchemy import URL, Connection
 from alerter.core.series import Tenant
 from alerter.errors import StoreError
 from alerter.storage import schema
-from alerter.storage.backup import Backup, RestoreResult, back_up, check_backup
+from alerter.storage.backup import Backup, RestoreResult, backup, check_backup
 from alerter.storage.backup import restore as restore_backup
 from alerter.storage.cache import TenantCache
 from alerter.storage.change_marker import ChangeMarker
@@ -184,7 +184,7 @@ class Store:
             StoreError: There is something at `path`, it cannot be written, or the database is damaged; then no copy is
                 left. PostgreSQL has a tool of its own.
         """
-        return back_up(self._own_file(), path)
+        return backup(self._own_file(), path)
 
     def restore(self, path: Path, *, now: datetime) -> RestoreResult:
         """Put a copy of a backup in the place of the SQLite file, which is kept beside it under another name.

@@ -9,7 +9,7 @@ from sqlalchemy import Row, bindparam, insert, select
 from alerter.core.actions import Action, ActionKind, ActionOrigin, Actor
 from alerter.core.alerts import AlertSubject
 from alerter.storage import tables
-from alerter.storage.encoding import storable, topic_digest
+from alerter.storage.encoding import clean_text, subject_digest
 from alerter.storage.engine import Repository
 from alerter.storage.tables import Instant
 
@@ -27,25 +27,25 @@ class ActionRepository(Repository):
         row = {
             "at": action.at,
             "action": str(action.kind),
-            "author": storable(action.actor.name),
+            "author": clean_text(action.actor.name),
             "origin": str(action.actor.origin),
-            "address": storable(action.actor.address),
-            "subject": "" if subject is None else topic_digest(subject),
-            "object": storable(action.object),
-            "comment": storable(action.comment),
+            "address": clean_text(action.actor.address),
+            "subject": "" if subject is None else subject_digest(subject),
+            "object": clean_text(action.object),
+            "comment": clean_text(action.comment),
         }
         self._add(_ADD, row)
 
     def on_subject(self, subject: AlertSubject, *, until: datetime, limit: int) -> list[Action]:
         """Return what was done until an instant about a subject, and about none in particular, the newest first."""
-        parameters = {"wanted": topic_digest(subject), "end": until, "number": limit}
+        parameters = {"wanted": subject_digest(subject), "end": until, "number": limit}
         return [_action_of(row) for row in self._all(_ON_SUBJECT, parameters)]
 
     def acknowledged_at(
         self, subjects: Collection[AlertSubject], *, since: datetime, until: datetime
     ) -> dict[AlertSubject, list[datetime]]:
         """Return when each subject was acknowledged between two instants, oldest first; one that was not is missing."""
-        by_digest = {topic_digest(subject): subject for subject in subjects}
+        by_digest = {subject_digest(subject): subject for subject in subjects}
         found: dict[AlertSubject, list[datetime]] = {}
         for row in self._all(_ACKNOWLEDGED, {"start": since, "end": until}):
             if row.subject in by_digest:

@@ -12,7 +12,7 @@ from alerter.core.rules import RuleName, Severity
 from alerter.core.series import HoldReason, Tenant
 from alerter.storage import tables
 from alerter.storage.cache import Cache
-from alerter.storage.encoding import alert_row, key_columns, operands_json, operands_of
+from alerter.storage.encoding import alert_row, evidence_from_json, evidence_to_json, key_columns
 from alerter.storage.engine import Connecting, Repository
 from alerter.storage.tables import Instant
 
@@ -115,10 +115,10 @@ class AlertRepository(Repository):
             Transition(
                 key=_key(row.rule, row.severity, row.tenant, row.reason),
                 at=row.at,
-                before=AlertState(row.from_state),
-                after=AlertState(row.to_state),
+                from_state=AlertState(row.from_state),
+                to_state=AlertState(row.to_state),
                 evidence=(),
-                note=row.detail,
+                detail=row.detail,
             )
             for row in rows
         ]
@@ -152,8 +152,8 @@ def alert_from_row(row: Row[Any]) -> Alert:
         fired_at=row.fired_at,
         keep_firing_since=row.keep_firing_since,
         resolved_at=row.resolved_at,
-        resolution=row.resolved_because,
-        evidence=operands_of(row.evidence),
+        resolved_because=row.resolved_because,
+        evidence=evidence_from_json(row.evidence),
         fired_under=row.fired_under,
     )
 
@@ -162,10 +162,10 @@ def _transition_row(transition: Transition) -> dict[str, Any]:
     return key_columns(transition.key) | {
         "alert_id": transition.key.id,
         "at": transition.at,
-        "from_state": str(transition.before),
-        "to_state": str(transition.after),
-        "evidence": operands_json(transition.evidence),
-        "detail": transition.note,
+        "from_state": str(transition.from_state),
+        "to_state": str(transition.to_state),
+        "evidence": evidence_to_json(transition.evidence),
+        "detail": transition.detail,
     }
 
 
@@ -173,10 +173,10 @@ def _transition_of(row: Row[Any]) -> Transition:
     return Transition(
         key=_key(row.rule, row.severity, row.tenant, row.reason),
         at=row.at,
-        before=AlertState(row.from_state),
-        after=AlertState(row.to_state),
-        evidence=operands_of(row.evidence),
-        note=row.detail,
+        from_state=AlertState(row.from_state),
+        to_state=AlertState(row.to_state),
+        evidence=evidence_from_json(row.evidence),
+        detail=row.detail,
     )
 
 

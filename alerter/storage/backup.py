@@ -76,7 +76,7 @@ def check_backup(path: Path) -> Backup:
     return Backup(path=path, size_bytes=path.stat().st_size, schema=state)
 
 
-def back_up(database: Path, path: Path) -> Backup:
+def backup(database: Path, path: Path) -> Backup:
     """Write a checked copy of a database to `path`; only its owner may read it.
 
     Raises:

@@ -34,7 +34,7 @@ from alerter.errors import SourceError
 from alerter.storage.count_changes import CountChanges
 from alerter.storage.encoding import alert_row
 from alerter.storage.engine import Connecting, NeedsDatabase, Repository
-from alerter.storage.poll_runs import CurrentFailures, LongerRun, PollRuns, spans_of
+from alerter.storage.poll_runs import CurrentFailures, LongerRun, PollRuns, spans_from_runs
 from alerter.storage.snapshots import ADD_CHANGE, SET_SERIES
 from alerter.storage.tables import alerts, series, tenants
 from alerter.storage.windows import LookbackReach, PackedSeries
@@ -105,7 +105,7 @@ class CachedTenant:
         changes = tuple((at, index, self.series.held(index), count) for index, count in changed.items())
         return replace(
             self,
-            coverage=[*self.coverage[:-1], Span(self.coverage[-1].since, at)],
+            coverage=[*self.coverage[:-1], Span(self.coverage[-1].start_at, at)],
             tail=longer,
             polls=longer.polls,
             series=self.series.continued((index, Sample(at, count)) for index, count in changed.items()),
@@ -126,7 +126,7 @@ class CachedTenant:
         """
         if self.alerts is None:
             return
-        if {alert.key.topic for alert in alerts} <= {alert.key.topic for alert in self.alerts}:
+        if {alert.key.subject for alert in alerts} <= {alert.key.subject for alert in self.alerts}:
             self.alerts = _in_place(self.alerts, alerts, lambda alert: alert.key)
             self._drop_what_is_over()
         else:
@@ -138,7 +138,7 @@ class CachedTenant:
             return
         self.notified = tuple(
             entry
-            for entry in _in_place(self.notified, notified, lambda entry: (entry.topic, entry.receiver, entry.target))
+            for entry in _in_place(self.notified, notified, lambda entry: (entry.subject, entry.receiver, entry.target))
             if entry.state is AlertState.FIRING
         )
         self._drop_what_is_over()
@@ -148,10 +148,10 @@ class CachedTenant:
         if self.alerts is None or self.notified is None:
             self.alerts = None
             return
-        live = {alert.key.topic for alert in self.alerts if alert.state is not AlertState.INACTIVE}
-        wanted = live | {entry.topic for entry in self.notified}
-        self.alerts = tuple(alert for alert in self.alerts if alert.key.topic in wanted)
-        if not wanted <= {alert.key.topic for alert in self.alerts}:
+        live = {alert.key.subject for alert in self.alerts if alert.state is not AlertState.INACTIVE}
+        wanted = live | {entry.subject for entry in self.notified}
+        self.alerts = tuple(alert for alert in self.alerts if alert.key.subject in wanted)
+        if not wanted <= {alert.key.subject for alert in self.alerts}:
             self.alerts = None
 
 
@@ -275,7 +275,7 @@ class Cache(Repository):
         newest, at = cached.coverage[-1], snapshot.taken_at
         # One that comes soon after the one before makes samples uneven, of which nothing that is cached knows.
         interval = reach.poll_interval
-        if not newest.until + interval / 2 <= at <= newest.until + longest_step(interval):
+        if not newest.end_at + interval / 2 <= at <= newest.end_at + longest_step(interval):
             return None
         state = cached.continued(snapshot, cached.tail, changed)
         if not self.is_in_memory:
@@ -369,7 +369,7 @@ class Cache(Repository):
         if row is None or reach is None:
             return
         state = self.look_back(row, reach, now=now)
-        is_behind = bool(state.coverage) and state.coverage[-1].until > now
+        is_behind = bool(state.coverage) and state.coverage[-1].end_at > now
         if not is_behind and not self._runs.fails_after(row.id, now):
             self.known[tenant] = state
 
@@ -385,7 +385,7 @@ class Cache(Repository):
             id=tenant.id,
             revision=tenant.revision,
             first_polled_at=tenant.first_polled_at,
-            coverage=spans_of(runs),
+            coverage=spans_from_runs(runs),
             tail=PackedRun.of(runs[-1]) if runs else None,
             parts=runs[:-1],
             polls=runs[-1].polls if runs else 0,
@@ -418,14 +418,14 @@ def polling_series_at(tenant: Tenant, known: CachedTenant, timezone: tzinfo, *, 
     """Return a series without held messages that carries what is known of a tenant's polling as of now."""
     reach = known.series.reach
     start = reach.start(now=now)
-    first = max(0, bisect_right(known.coverage, start, key=lambda span: span.since) - 1)
+    first = max(0, bisect_right(known.coverage, start, key=lambda span: span.start_at) - 1)
     return Series(
         tenant=tenant,
         reason=ALL_REASONS,
         changes=(Sample(start, 0),),
         coverage=known.coverage[first:],
         poll_interval=reach.poll_interval,
-        failure=None if known.failures is None else known.failures.failure,
+        poll_failure=None if known.failures is None else known.failures.failure,
         timezone=timezone,
         first_polled_at=known.first_polled_at,
         polls=None if known.tail is None else PackedPolls(known.parts, known.tail),

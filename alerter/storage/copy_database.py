@@ -189,7 +189,7 @@ def _shown(row: Row[Any], name: str) -> str:
 def _refusal(source: RawTables, target: RawTables, difference: str, *, was_there: bool) -> StoreError:
     if was_there:
         return StoreError(
-            f"{target.place} holds an installation already, and not a copy of {source.place}: expected a database "
-            f"without any rows. {difference}"
+            f"{target.location} holds an installation already, and not a copy of {source.location}: "
+            f"expected a database without any rows. {difference}"
         )
-    return StoreError(f"the copy is not the same as {source.place}, and was not kept. {difference}")
+    return StoreError(f"the copy is not the same as {source.location}, and was not kept. {difference}")

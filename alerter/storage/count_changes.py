@@ -77,12 +77,12 @@ class CountChanges(Repository):
             since: From this instant on.
             series: Of which of their series; None for all.
         """
-        chunks_of = by_tenant(self._all(_CHUNKS_OF_MANY, {"ids": tenant_ids, **_from(since)}))
+        chunks_of = group_by_tenant(self._all(_CHUNKS_OF_MANY, {"ids": tenant_ids, **_from(since)}))
         only = None if series is None else frozenset(series)
         loose, scope = _LOOSE_OF_MANY, {"ids": tenant_ids, "since": since}
         if series is not None:
             loose, scope = _LOOSE_OF_SERIES, scope | {"series": [*series]}
-        loose_of = by_tenant(self._all(loose, scope))
+        loose_of = group_by_tenant(self._all(loose, scope))
         return {
             tenant_id: list(
                 self._in_order(
@@ -229,7 +229,7 @@ def _from(since: int) -> dict[str, int]:
     return {"since": since, "day_before": max(BEGINNING, since - _DAY // _MICROSECOND)}
 
 
-def by_tenant(rows: Iterable[Row[Any]]) -> dict[int, list[Row[Any]]]:
+def group_by_tenant(rows: Iterable[Row[Any]]) -> dict[int, list[Row[Any]]]:
     """Return rows by the number of their tenant, each tenant's in their order."""
     found: dict[int, list[Row[Any]]] = {}
     for row in rows:

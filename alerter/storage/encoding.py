@@ -23,54 +23,54 @@ def build_digest(*parts: str) -> str:
     return sha256("\0".join(parts).encode()).hexdigest()
 
 
-def topic_digest(topic: AlertSubject) -> str:
+def subject_digest(subject: AlertSubject) -> str:
     """Return what stands for a topic where it must be unique."""
-    return build_digest(topic.rule, topic.tenant, topic.reason)
+    return build_digest(subject.rule, subject.tenant, subject.reason)
 
 
 # The names of hundreds of topics are read in every cycle, and are nearly always those of the cycle before.
 @lru_cache(maxsize=16384)
-def topic_of(rule: RuleName, tenant: Tenant, reason: HoldReason) -> AlertSubject:
+def subject_from_row(rule: RuleName, tenant: Tenant, reason: HoldReason) -> AlertSubject:
     """Return the topic of three columns."""
     return AlertSubject(rule, tenant, reason)
 
 
-def storable(text: str) -> str:
+def clean_text(text: str) -> str:
     """Return text from outside without what a database refuses: NUL, and halves of surrogate pairs."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 
-def packed(text: str) -> str:
+def compress_text(text: str) -> str:
     """Return a long text in a quarter of its length, in ASCII: as it is where that is no shorter."""
     short = b64encode(compress(text.encode())).decode()
     return short if len(short) < len(text) else text
 
 
-def unpacked(text: str) -> str:
+def decompress_text(text: str) -> str:
     """Return what was packed; what begins like JSON never was."""
     return text if text.startswith("{") else decompress(b64decode(text)).decode()
 
 
-def operands_json(evidence: Sequence[Evidence]) -> str:
+def evidence_to_json(evidence: Sequence[Evidence]) -> str:
     """Return operands as JSON, in ASCII, without what they do not have; instants in ISO 8601."""
     return json.dumps([_operands_fields(each) for each in evidence], separators=(",", ":"))
 
 
 # What a live alert compared last is read in every cycle and is nearly always the same text.
 @lru_cache(maxsize=4096)
-def operands_of(text: str) -> tuple[Evidence, ...]:
+def evidence_from_json(text: str) -> tuple[Evidence, ...]:
     """Return the operands of a column."""
     return tuple(_operands(fields) for fields in json.loads(text))
 
 
 def _operands_fields(evidence: Evidence) -> dict[str, Any]:
-    fields: dict[str, Any] = {"condition": evidence.condition, "limit": evidence.limit}
+    fields: dict[str, Any] = {"condition": evidence.condition, "limit": evidence.limit_text}
     for name, sample in (("value", evidence.value), ("reference", evidence.reference), ("expected", evidence.expected)):
         if sample is not None:
             fields[name] = [sample.at.isoformat(), sample.count]
     if evidence.last_success_at is not None:
         fields["last_good_at"] = evidence.last_success_at.isoformat()
-    texts = {"news": evidence.news, "note": evidence.note}
+    texts = {"news": evidence.headline, "note": evidence.detail}
     return fields | {name: text for name, text in texts.items() if text}
 
 
@@ -78,13 +78,13 @@ def _operands(fields: dict[str, Any]) -> Evidence:
     last_success_at = fields.get("last_good_at")
     return Evidence(
         condition=fields["condition"],
-        limit=fields["limit"],
+        limit_text=fields["limit"],
         value=_sample(fields.get("value")),
         reference=_sample(fields.get("reference")),
         expected=_sample(fields.get("expected")),
         last_success_at=None if last_success_at is None else datetime.fromisoformat(last_success_at),
-        news=fields.get("news", ""),
-        note=fields.get("note", ""),
+        headline=fields.get("news", ""),
+        detail=fields.get("note", ""),
     )
 
 
@@ -102,8 +102,8 @@ def alert_row(alert: Alert) -> dict[str, Any]:
         "fired_at": alert.fired_at,
         "keep_firing_since": alert.keep_firing_since,
         "resolved_at": alert.resolved_at,
-        "resolved_because": alert.resolution,
-        "evidence": operands_json(alert.evidence),
+        "resolved_because": alert.resolved_because,
+        "evidence": evidence_to_json(alert.evidence),
         "fired_under": alert.fired_under,
     }
 
@@ -115,7 +115,7 @@ def _identity(key: AlertKey) -> dict[str, Any]:
     return key_columns(key) | {
         "digest": build_digest(key.rule, key.severity, key.tenant, key.reason),
         "id": key.id,
-        "subject": topic_digest(key.topic),
+        "subject": subject_digest(key.subject),
     }
 
 

@@ -34,7 +34,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from alerter.errors import StoreError, StoreUnavailable
 from alerter.folders import open_file
 from alerter.storage.connections import connect
-from alerter.storage.sessions import may_pass, open_server, place_of, server_url
+from alerter.storage.sessions import database_location, may_pass, open_server, server_url
 
 #: How long a writer waits for another one, in seconds.
 BUSY_SECONDS = 5
@@ -106,7 +106,7 @@ def is_sqlite(url: URL) -> bool:
 
 def location(url: URL) -> str:
     """Return where the database is, for people: a path, or host and name; never a password."""
-    return str(url.database) if is_sqlite(url) else place_of(url)
+    return str(url.database) if is_sqlite(url) else database_location(url)
 
 
 def size_bytes(engine: Engine) -> int:

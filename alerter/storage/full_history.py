@@ -11,11 +11,11 @@ from alerter.core.poll_times import (
     Int64Array,
     PollRun,
     PollTimes,
-    good_polls_of,
+    int64_array,
     joined_runs,
     merge_outages,
-    numbers,
-    polls_of,
+    reconstruct_polls,
+    successful_polls,
 )
 from alerter.core.series import ALL_REASONS, Tenant
 from alerter.storage.count_changes import CountChanges
@@ -53,13 +53,13 @@ class FullHistory(Repository):
         runs = [PollRun(**each._mapping) for each in self._all(_RUNS, scope)]  # noqa: SLF001 - SQLAlchemy's name
         failures = [failure_run_of(each) for each in self._all(FAILURES, scope)]
         steps = _Steps(() if row is None else self._changes.read(row.id))
-        good = good_polls_of(runs)
+        good = successful_polls(runs)
         spans = list(joined_runs(runs))
         poll_times = PollTimes(
-            polls=polls_of(good, failures),
+            polls=reconstruct_polls(good, failures),
             good=good,
-            since=numbers(since for since, _ in spans),
-            until=numbers(until for _, until in spans),
+            since=int64_array(since for since, _ in spans),
+            until=int64_array(until for _, until in spans),
             outages=tuple(merge_outages(failures)),
             poll_interval=poll_interval,
             timezone=timezone,
@@ -67,7 +67,7 @@ class FullHistory(Repository):
         )
         begin = runs[0].since if runs else 0
         polling = SeriesHistory(
-            tenant=tenant, reason=ALL_REASONS, at=numbers([begin]), held=numbers([0]), poll_times=poll_times
+            tenant=tenant, reason=ALL_REASONS, at=int64_array([begin]), held=int64_array([0]), poll_times=poll_times
         )
         return TenantHistory(
             polling=polling,
@@ -85,16 +85,16 @@ class _Steps:
         for at, series_id, was, held in changes:
             steps = by_series.get(series_id)
             if steps is None:
-                steps = by_series[series_id] = was, numbers(), numbers()
+                steps = by_series[series_id] = was, int64_array(), int64_array()
             steps[1].append(at)
             steps[2].append(held)
 
     def of(self, series_id: int, *, held: int, begin: int) -> tuple[Int64Array, Int64Array]:
         """Return a series as a step function from the beginning on; `held` is its value where it never changed."""
-        first, at, counted = self._by_series.get(series_id, (held, numbers(), numbers()))
+        first, at, counted = self._by_series.get(series_id, (held, int64_array(), int64_array()))
         if at and at[0] <= begin:
             return at, counted
-        return numbers([begin]) + at, numbers([first]) + counted
+        return int64_array([begin]) + at, int64_array([first]) + counted
 
 
 def _archive(row: Row[Any], polling: SeriesHistory, steps: _Steps, begin: int) -> SeriesHistory:
@@ -105,7 +105,7 @@ def _archive(row: Row[Any], polling: SeriesHistory, steps: _Steps, begin: int) -
         at=at,
         held=held,
         poll_times=polling.poll_times,
-        seen_since=row.seen_since,
+        first_seen_at=row.seen_since,
         first_held_at=row.first_held_at,
     )
 

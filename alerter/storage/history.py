@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import Row, Select, bindparam, func, select
 
 from alerter.core.history import TenantHistory
-from alerter.core.rules import MATCH_ALL, Lookbacks, Selector, SumMember, TenantSeries
+from alerter.core.rules import Lookbacks, SumMember, TenantSeries
+from alerter.core.selectors import MATCH_ALL, Selector
 from alerter.core.series import (
     ALL_REASONS,
     HoldReason,
@@ -26,7 +27,7 @@ from alerter.storage.count_changes import CountChanges
 from alerter.storage.encoding import StoredChange
 from alerter.storage.engine import Connecting, Repository
 from alerter.storage.full_history import FullHistory
-from alerter.storage.poll_runs import PollRuns, failure_from_row, spans_of
+from alerter.storage.poll_runs import PollRuns, failure_from_row, spans_from_runs
 from alerter.storage.snapshots import SERIES, SnapshotWriter
 from alerter.storage.tables import coverage, is_held, series, tenants
 from alerter.storage.totals import TenantSums
@@ -216,7 +217,7 @@ class HistoryRepository(Repository):
             steps: Sequence[Sample] = (Sample(since, 0),)
             if series_row is not None:
                 steps = _steps(changes_by_series.get(series_row.id, ()), series_row.value, since)
-            spans = [] if row is None else spans_of(runs.get(row.id, ()))
+            spans = [] if row is None else spans_from_runs(runs.get(row.id, ()))
             found.append(_shown(tenant, reason, steps, spans, failure_from_row(row), since=since, until=until))
         return found
 
@@ -240,12 +241,12 @@ def _shown(
         reason=reason,
         changes=[sample for sample in steps if sample.at <= until],
         coverage=[
-            Span(max(span.since, since), min(span.until, until))
+            Span(max(span.start_at, since), min(span.end_at, until))
             for span in spans
-            if span.since <= until and span.until >= since
+            if span.start_at <= until and span.end_at >= since
         ],
         poll_interval=timedelta(0),
-        failure=failure,
+        poll_failure=failure,
     )
 
 

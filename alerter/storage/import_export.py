@@ -12,7 +12,7 @@ from alerter.core.history_records import CountRecord, FailedPolls, FirstSeen, In
 from alerter.core.import_merge import Base, StoredHistory
 from alerter.core.import_merge import CountChange as Step
 from alerter.core.poll_times import FailureRun, PollRun
-from alerter.core.rules import MATCH_ALL, Selector
+from alerter.core.selectors import MATCH_ALL, Selector
 from alerter.core.series import HoldReason, Tenant, from_epoch_us, to_epoch_us
 from alerter.storage.cache import Cache
 from alerter.storage.count_changes import BEGINNING, END, CountChanges

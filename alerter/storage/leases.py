@@ -145,8 +145,8 @@ class Leases:
             mine = _checked(connection, held, next(each for each in alive if each.number == member.number))
             free = _FreeCount(*connection.execute(_FREE).one())
             move = plan_leases(wanted, mine, alive)
-            if move.give:
-                mine -= set(connection.execute(_GIVE, me | {"tenants": [*move.give]}).scalars())
+            if move.release:
+                mine -= set(connection.execute(_GIVE, me | {"tenants": [*move.release]}).scalars())
             if move.take and free.tenants:
                 mine |= _taken(connection, me, wanted, at_most=move.take)
             if free.leader:

@@ -16,7 +16,7 @@ from alerter.core.rules import RuleName, Severity
 from alerter.core.series import HoldReason, Tenant
 from alerter.storage import tables
 from alerter.storage.alerts import alert_from_row
-from alerter.storage.encoding import topic_digest
+from alerter.storage.encoding import subject_digest
 from alerter.storage.engine import Repository
 from alerter.storage.outbox import DeliveryRecord, record_from_row
 
@@ -105,7 +105,7 @@ class ListRepository(Repository):
 
     def alerts_of_subjects(self, alerts: Collection[Alert]) -> list[Alert]:
         """Return all the levels of what these alerts are about."""
-        digests = sorted({topic_digest(alert.key.topic) for alert in alerts})
+        digests = sorted({subject_digest(alert.key.subject) for alert in alerts})
         if not digests:
             return []
         return [alert_from_row(row) for row in self._all(select(tables.alerts).where(_alerts.subject.in_(digests)))]

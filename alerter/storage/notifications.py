@@ -8,11 +8,12 @@ from typing import Any
 from sqlalchemy import BindParameter, Row, bindparam, delete, func, insert, select, update
 
 from alerter.core.alerts import AlertState, AlertSubject
-from alerter.core.notifications import HourlyLimit, NotificationState, ReceiverName
+from alerter.core.notifications import HourlyLimit, NotificationState
+from alerter.core.routes import ReceiverName
 from alerter.core.rules import Severity
 from alerter.core.series import Tenant
 from alerter.storage.cache import Cache
-from alerter.storage.encoding import topic_digest, topic_of
+from alerter.storage.encoding import subject_digest, subject_from_row
 from alerter.storage.engine import Connecting, Repository
 from alerter.storage.tables import (
     Instant,
@@ -49,12 +50,12 @@ class NotificationRepository(Repository):
         cached, unknown = self._cached(tenants)
         read = [_state_of(row) for row in self._all(_STATES_OF_TENANTS, {"tenants": unknown})] if unknown else []
         for tenant in self._cache.known.keys() & unknown:
-            self._cache.known[tenant].notified = tuple(entry for entry in read if entry.topic.tenant == tenant)
+            self._cache.known[tenant].notified = tuple(entry for entry in read if entry.subject.tenant == tenant)
         return cached + read
 
     def states_of(self, subject: AlertSubject) -> list[NotificationState]:
         """Return what targets were last notified of a subject, also that it is over."""
-        return [_state_of(row) for row in self._all(_STATES_OF_SUBJECT, {"wanted": topic_digest(subject)})]
+        return [_state_of(row) for row in self._all(_STATES_OF_SUBJECT, {"wanted": subject_digest(subject)})]
 
     def _cached(self, tenants: Collection[Tenant]) -> tuple[list[NotificationState], list[Tenant]]:
         """Return the states that are known, and the tenants whose states must be read."""
@@ -78,7 +79,7 @@ class NotificationRepository(Repository):
         self._run(
             _DELETE_STATE,
             [
-                {"of_topic": topic_digest(each.topic), "of_receiver": each.receiver, "of_target": each.target}
+                {"of_topic": subject_digest(each.subject), "of_receiver": each.receiver, "of_target": each.target}
                 for each in dropped
             ],
         )
@@ -88,7 +89,7 @@ class NotificationRepository(Repository):
         """Let the known state of each tenant, or else everybody who has cached it, know what has changed."""
         by_tenant: dict[Tenant, list[NotificationState]] = {}
         for entry in states:
-            by_tenant.setdefault(entry.topic.tenant, []).append(entry)
+            by_tenant.setdefault(entry.subject.tenant, []).append(entry)
         for tenant, noted in by_tenant.items():
             if tenant in self._cache.known:
                 self._cache.known[tenant].update_states(noted)
@@ -144,29 +145,29 @@ class NotificationRepository(Repository):
 
 def _state_row(notified: NotificationState) -> dict[str, Any]:
     return {
-        "subject": topic_digest(notified.topic),
+        "subject": subject_digest(notified.subject),
         "receiver": notified.receiver,
         "target": notified.target,
-        "rule": notified.topic.rule,
-        "tenant": notified.topic.tenant,
-        "reason": notified.topic.reason,
+        "rule": notified.subject.rule,
+        "tenant": notified.subject.tenant,
+        "reason": notified.subject.reason,
         "severity": str(notified.severity),
         "state": str(notified.state),
-        "notified_at": notified.at,
-        "repeat_count": notified.repeats,
+        "notified_at": notified.notified_at,
+        "repeat_count": notified.repeat_count,
         "thread": notified.thread,
     }
 
 
 def _state_of(row: Row[Any]) -> NotificationState:
     return NotificationState(
-        topic=topic_of(row.rule, row.tenant, row.reason),
+        subject=subject_from_row(row.rule, row.tenant, row.reason),
         receiver=row.receiver,
         target=row.target,
         severity=Severity(row.severity),
         state=AlertState(row.state),
-        at=row.notified_at,
-        repeats=row.repeat_count,
+        notified_at=row.notified_at,
+        repeat_count=row.repeat_count,
         thread=row.thread,
     )
 

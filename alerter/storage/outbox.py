@@ -9,11 +9,11 @@ from typing import Any
 from sqlalchemy import Row, bindparam, delete, func, insert, or_, select, update
 
 from alerter.core.message.content import EventAction, Format, Message, MessageStatus, OnCallEvent, TargetOutage
-from alerter.core.notifications import ReceiverName, TargetId
 from alerter.core.outbox import Delivery, TargetBacklog, TargetName
+from alerter.core.routes import ReceiverName, TargetId
 from alerter.core.rules import Severity
 from alerter.errors import StoreError
-from alerter.storage.encoding import packed, storable, unpacked
+from alerter.storage.encoding import clean_text, compress_text, decompress_text
 from alerter.storage.engine import Connecting, Repository
 from alerter.storage.leases import OwnInstance, is_life_over
 from alerter.storage.tables import (
@@ -160,12 +160,12 @@ class OutboxRepository(Repository):
         Raises:
             StoreError: There is none of this number.
         """
-        if not self._run(_SET_DELIVERY, _outcome(delivery) | {"claim_count": delivery.claims}):
+        if not self._run(_SET_DELIVERY, _outcome(delivery) | {"claim_count": delivery.claim_count}):
             raise StoreError(f"expected a delivery {delivery.id}, found none")
 
     def claim(self, delivery: Delivery) -> None:
         """Keep that this instance is sending a delivery, which nobody else does meanwhile."""
-        mine = {"claim_count": delivery.claims, "claimed_by": self._claimant}
+        mine = {"claim_count": delivery.claim_count, "claimed_by": self._claimant}
         self._run(_SET_DELIVERY, _outcome(delivery) | mine)
 
     def release_claims(self, *, now: datetime) -> int:
@@ -187,7 +187,7 @@ class OutboxRepository(Repository):
 
     def record_outcome(self, delivery: Delivery) -> bool:
         """Keep what came of an attempt, unless somebody else has claimed the delivery since; say whether it is kept."""
-        ended = {"known_claims": delivery.claims, "claimed_by": None}
+        ended = {"known_claims": delivery.claim_count, "claimed_by": None}
         return bool(self._run(_SETTLE, _outcome(delivery) | ended))
 
 
@@ -202,7 +202,7 @@ def _outcome(delivery: Delivery) -> dict[str, Any]:
         "next_attempt_at": delivery.next_attempt_at,
         "sent_at": delivery.sent_at,
         "dead_at": delivery.dead_at,
-        "last_error": storable(delivery.last_error),
+        "last_error": clean_text(delivery.last_error),
         "refused_at": delivery.refused_at,
         "had_by": _json_of(delivery.had_by),
     }
@@ -218,8 +218,8 @@ def _message_row(message: Message) -> dict[str, Any]:
         "id": message.id,
         "receiver": message.receiver,
         "status": str(message.status),
-        "title": storable(message.title),
-        "bodies": packed(json.dumps(dict(message.bodies))),
+        "title": clean_text(message.title),
+        "bodies": compress_text(json.dumps(dict(message.bodies))),
         "alert_ids": json.dumps(message.alert_ids),
         "created_at": message.created_at,
         "extras": json.dumps(extras),
@@ -233,7 +233,7 @@ def _message_of(row: Row[Any]) -> Message:
         receiver=row.receiver,
         status=MessageStatus(row.status),
         title=row.title,
-        bodies={Format(name): body for name, body in json.loads(unpacked(row.bodies)).items()},
+        bodies={Format(name): body for name, body in json.loads(decompress_text(row.bodies)).items()},
         created_at=row.created_at,
         alert_ids=tuple(json.loads(row.alert_ids)),
         threads=tuple(extras.get("threads", ())),
@@ -254,7 +254,7 @@ def _outage_row(outage: TargetOutage) -> dict[str, Any]:
         "target": outage.target_id,
         "target_name": outage.target,
         "started_at": outage.since,
-        "error": storable(outage.error),
+        "error": clean_text(outage.error),
         "notified": notified,
     }
 
@@ -289,7 +289,7 @@ def _delivery_of(row: Row[Any]) -> Delivery:
         sent_at=row.sent_at,
         dead_at=row.dead_at,
         last_error=row.last_error,
-        claims=row.claim_count,
+        claim_count=row.claim_count,
         refused_at=row.refused_at,
         had_by=frozenset(json.loads(row.had_by)),
     )

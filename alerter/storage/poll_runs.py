@@ -20,10 +20,10 @@ from sqlalchemy import (
 )
 
 from alerter.core.history_records import MAX_DETAIL
-from alerter.core.poll_times import MAX_POLLS, FailureRun, PackedRun, PollRun, joined_runs, parts_of
+from alerter.core.poll_times import MAX_POLLS, FailureRun, PackedRun, PollRun, joined_runs, split_runs
 from alerter.core.series import PollFailure, Snapshot, Span, Tenant, from_epoch_us, longest_step, to_epoch_us
 from alerter.errors import Cause, SourceError
-from alerter.storage.encoding import storable
+from alerter.storage.encoding import clean_text
 from alerter.storage.engine import Repository
 from alerter.storage.tables import Instant, coverage, is_held, poll_failures, tenants
 
@@ -93,7 +93,7 @@ class PollRuns(Repository):
         failure = failure_from_row(tenant)
         if failure is None:
             return None
-        tail = PackedRun.of(failures_of(tenant))
+        tail = PackedRun.of(failure_count(tenant))
         return CurrentFailures(id=tenant.failure_id, polls=tenant.failure_count, failure=failure, tail=tail)
 
     def coverage_from(self, tenant: Row[Any] | None, at: datetime) -> list[PollRun]:
@@ -102,13 +102,13 @@ class PollRuns(Repository):
 
     def runs_from(self, tenant_id: int, at: datetime) -> list[PollRun]:
         """Return the run of polls that holds `at` or is the last before it, and all later ones, oldest first."""
-        return [run_of(row) for row in self._all(_COVERAGE, {"tenant_id": tenant_id, "start": at})]
+        return [run_from_row(row) for row in self._all(_COVERAGE, {"tenant_id": tenant_id, "start": at})]
 
     def runs_of_many(self, tenant_ids: Sequence[int], at: datetime) -> dict[int, list[PollRun]]:
         """Return of each tenant what `runs_from` returns; a tenant without any run is missing."""
         runs: dict[int, list[PollRun]] = {}
         for row in self._all(_COVERAGE_OF_MANY, {"ids": tenant_ids, "start": at}):
-            runs.setdefault(row.tenant_id, []).append(run_of(row))
+            runs.setdefault(row.tenant_id, []).append(run_from_row(row))
         return runs
 
     def many(self, tenants: Collection[Tenant]) -> dict[Tenant, Row[Any]]:
@@ -117,23 +117,23 @@ class PollRuns(Repository):
 
     def all_runs(self, tenant_id: int) -> list[PollRun]:
         """Return a tenant's runs of successful polls, oldest first."""
-        return [run_of(row) for row in self._all(_ALL_COVERAGE, {"tenant_id": tenant_id})]
+        return [run_from_row(row) for row in self._all(_ALL_COVERAGE, {"tenant_id": tenant_id})]
 
     def lengthen_failures(
         self, tenant_id: int, revision: int, known: CurrentFailures, error: SourceError, *, at: datetime
     ) -> CurrentFailures | None:
         """Add a failure to a run if run and tenant are still as known; None if not: nothing was written."""
-        if known.failure.cause is not error.cause or at < known.failure.at:
+        if known.failure.cause is not error.cause or at < known.failure.last_failed_at:
             return None
         if known.tail.polls >= MAX_POLLS or to_epoch_us(at) < known.tail.until:
             return None
-        detail = storable(error.detail)[:MAX_DETAIL]
+        detail = clean_text(error.detail)[:MAX_DETAIL]
         tail = known.tail.longer(to_epoch_us(at))
         longer = {"last_failed_at": at, "failure_count": known.polls + 1, "detail": detail, "steps": tail.steps}
         seen = {"failure_id": known.id, "known_failures": known.polls, "of_tenant": tenant_id}
         if not self._run(_LENGTHEN_FAILURES, longer | seen | {"known_revision": revision}):
             return None
-        failure = replace(known.failure, at=at, detail=detail)
+        failure = replace(known.failure, last_failed_at=at, detail=detail)
         return replace(known, polls=known.polls + 1, failure=failure, tail=tail)
 
     def lengthen_coverage(self, longer: Sequence["LongerRun"]) -> Sequence["LongerRun"]:
@@ -149,13 +149,13 @@ class PollRuns(Repository):
         Where the clock was set back, the run begins no later than its newest failure.
         """
         row = self.ensure_tenant(tenant)
-        latest = {"last_failed_at": at, "cause": str(error.cause), "detail": storable(error.detail)[:MAX_DETAIL]}
+        latest = {"last_failed_at": at, "cause": str(error.cause), "detail": clean_text(error.detail)[:MAX_DETAIL]}
         if row.failure_id is None:
             self._begin_failure(row.id, latest, outage_started_at=at)
             return
         outage_started_at = min(row.outage_started_at, at)
         if row.cause == error.cause and row.failure_count < MAX_POLLS:
-            run = failures_of(row).with_poll(to_epoch_us(at))
+            run = failure_count(row).with_poll(to_epoch_us(at))
             longer = {
                 "outage_started_at": outage_started_at, "first_failed_at": min(row.first_failed_at, at),
                 "last_failed_at": at, "failure_count": row.failure_count + 1, "steps": run.steps,
@@ -185,7 +185,7 @@ class PollRuns(Repository):
     def set_coverage(self, tenant_id: int, runs: Iterable[PollRun]) -> None:
         """Store exactly these runs of successful polls."""
         stored = set(self.all_runs(tenant_id))
-        wanted = {part for run in runs for part in parts_of(run.instants)}
+        wanted = {part for run in runs for part in split_runs(run.instants)}
         gone = [{"of_tenant": tenant_id, "old_since": from_epoch_us(run.since)} for run in stored - wanted]
         self._run(_DELETE_COVERAGE, gone)
         new = sorted(wanted - stored, key=lambda run: run.since)
@@ -220,7 +220,7 @@ class PollRuns(Repository):
         instants = sorted({at, *(instant for run in near for instant in run.instants)})
         self._run(_DELETE_COVERAGE, [{"of_tenant": tenant_id, "old_since": from_epoch_us(run.since)} for run in near])
         common = {"tenant_id": tenant_id, "latency_us": _microseconds(snapshot.latency)}
-        self._run(_ADD_COVERAGE, [common | run_columns(part) for part in parts_of(instants)])
+        self._run(_ADD_COVERAGE, [common | run_columns(part) for part in split_runs(instants)])
 
     def _are_successive(self, tenant_id: int, before: int, after: int, poll_interval: timedelta) -> bool:
         """Say whether no poll was missed between two good ones, and none has failed."""
@@ -259,18 +259,18 @@ def failure_run_of(row: Row[Any]) -> FailureRun:
     )  # fmt: skip
 
 
-def run_of(row: Row[Any]) -> PollRun:
+def run_from_row(row: Row[Any]) -> PollRun:
     """Return the run of good polls of a row."""
     first, last = to_epoch_us(row.first_poll_at), to_epoch_us(row.last_poll_at)
     return PollRun(since=first, until=last, polls=row.poll_count, steps=row.steps or b"")
 
 
-def spans_of(runs: Iterable[PollRun]) -> list[Span]:
+def spans_from_runs(runs: Iterable[PollRun]) -> list[Span]:
     """Return the runs of coverage that stored runs of good polls are the parts of, oldest first."""
     return [Span(from_epoch_us(since), from_epoch_us(until)) for since, until in joined_runs(runs)]
 
 
-def failures_of(row: Row[Any]) -> PollRun:
+def failure_count(row: Row[Any]) -> PollRun:
     """Return the open run of failed polls that stands in a tenant's row."""
     first, last = to_epoch_us(row.first_failed_at), to_epoch_us(row.last_failed_at)
     return PollRun(since=first, until=last, polls=row.failure_count, steps=row.steps or b"")
@@ -285,7 +285,10 @@ def failure_from_row(tenant: Row[Any] | None) -> PollFailure | None:
     if tenant is None or tenant.failure_id is None:
         return None
     return PollFailure(
-        since=tenant.outage_started_at, at=tenant.last_failed_at, cause=Cause(tenant.cause), detail=tenant.detail
+        started_at=tenant.outage_started_at,
+        last_failed_at=tenant.last_failed_at,
+        cause=Cause(tenant.cause),
+        detail=tenant.detail,
     )
 
 

@@ -85,7 +85,10 @@ class PollRepository(Repository):
         if row is None:
             return None
         return PollFailure(
-            since=row.outage_started_at, at=min(row.last_failed_at, at), cause=Cause(row.cause), detail=row.detail
+            started_at=row.outage_started_at,
+            last_failed_at=min(row.last_failed_at, at),
+            cause=Cause(row.cause),
+            detail=row.detail,
         )
 
     def add_failure(
@@ -121,7 +124,7 @@ def _status_from_rows(tenant: Row[Any] | None, newest: Row[Any] | None) -> Polli
     return PollingStatus(
         last_success_at=last_success_at,
         latency=None if newest is None or newest.latency_us is None else newest.latency_us * _MICROSECOND,
-        last_poll_at=failure.at if failure else last_success_at,
+        last_poll_at=failure.last_failed_at if failure else last_success_at,
         failure=failure,
         first_polled_at=None if tenant is None else tenant.first_polled_at,
     )

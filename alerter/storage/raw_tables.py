@@ -27,7 +27,7 @@ class RawTables(Repository):
     """One database of two, in a transaction that keeps its other writers out."""
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """Where it is, for people."""
         return location(self._url)
 
@@ -101,7 +101,7 @@ class RawTables(Repository):
             return
         encoding = self._all(sql("SHOW server_encoding"))[0][0]
         if encoding != "UTF8":
-            raise StoreError(f"{self.place}: expected the encoding UTF8, found {encoding}: createdb --encoding=UTF8")
+            raise StoreError(f"{self.location}: expected the encoding UTF8, found {encoding}: createdb --encoding=UTF8")
 
     def _copy_in(self, to: Table, rows: Batch) -> None:
         """Write rows to PostgreSQL as its own tools do, in a tenth of the time of so many inserts."""

@@ -34,7 +34,7 @@ from alerter.core.poll_times import PollRun
 from alerter.core.series import Tenant, from_epoch_us, to_epoch_us
 from alerter.storage.database_size import DatabaseSizes
 from alerter.storage.downsampling import Downsampling
-from alerter.storage.poll_runs import run_columns, run_of
+from alerter.storage.poll_runs import run_columns, run_from_row
 from alerter.storage.tables import (
     Instant,
     acknowledgements,
@@ -126,7 +126,7 @@ class RetentionRepository(Downsampling, DatabaseSizes):
     def _trim_coverage(self, tenant_id: int, before: datetime) -> None:
         """Leave only those polls of a run that are not too old; of the newest run, which stays, at least the last."""
         for row in self._all(_OLD_RUNS, {"of_tenant": tenant_id, "before": before}):
-            instants = run_of(row).instants
+            instants = run_from_row(row).instants
             left = instants[min(bisect_left(instants, to_epoch_us(before)), len(instants) - 1) :]
             self._run(_DELETE_RUN, {"of_tenant": tenant_id, "old_since": row.first_poll_at})
             # Where another part begins with the poll that is left of this one, that is enough.

@@ -53,7 +53,7 @@ def server_url(url: str) -> URL:
     return make_url(read.bare).set(query={"target_session_attrs": "read-write"} | query)
 
 
-def place_of(url: URL) -> str:
+def database_location(url: URL) -> str:
     """Return where the database is, for people: hosts and name; never a password."""
     servers = _read(url).servers
     named = ",".join(map(str, servers)) if len(servers) > 1 else url.host or ""

@@ -8,10 +8,11 @@ from typing import Any
 from sqlalchemy import Row, bindparam, delete, insert, select, update
 
 from alerter.core.alerts import AlertSubject
-from alerter.core.mutes import Acknowledgement, AlertMatcher, Silence
-from alerter.core.rules import Selector, Severity
+from alerter.core.rules import Severity
+from alerter.core.selectors import Selector
+from alerter.core.silences import Acknowledgement, AlertMatcher, Silence
 from alerter.storage import tables
-from alerter.storage.encoding import storable, topic_digest, topic_of
+from alerter.storage.encoding import clean_text, subject_digest, subject_from_row
 from alerter.storage.engine import Repository
 from alerter.storage.tables import Instant
 
@@ -33,7 +34,7 @@ class SilenceRepository(Repository):
     def acknowledgements(self) -> dict[AlertSubject, Acknowledgement]:
         """Return the newest acknowledgement of each topic; whether it still holds is not decided here."""
         found = [_acknowledgement_of(row) for row in self._all(_ACKNOWLEDGEMENTS)]
-        return {each.topic: each for each in found}
+        return {each.subject: each for each in found}
 
     def add(self, silence: Silence) -> Silence:
         """Keep a new silence; return it as it is kept, with the number that it was given in place of its own."""
@@ -47,10 +48,10 @@ class SilenceRepository(Repository):
         if row is None:
             return None
         silence = _silence_of(row)
-        if silence.until <= at:
+        if silence.ends_at <= at:
             return silence
         self._run(_SET_SILENCE, {"silence_id": silence_id, "ends_at": at})
-        return replace(silence, until=at)
+        return replace(silence, ends_at=at)
 
     def save_acknowledgement(self, acknowledgement: Acknowledgement) -> None:
         """Keep an acknowledgement, in place of what was stored for its topic."""
@@ -58,12 +59,12 @@ class SilenceRepository(Repository):
 
     def break_acknowledgement(self, acknowledgement: Acknowledgement) -> None:
         """Keep when an acknowledgement broke, unless a newer one has taken its place meanwhile."""
-        key = {"of_topic": topic_digest(acknowledgement.topic), "given_at": acknowledgement.at}
+        key = {"of_topic": subject_digest(acknowledgement.subject), "given_at": acknowledgement.acknowledged_at}
         self._run(_BREAK_ACKNOWLEDGEMENT, key | {"broken_at": acknowledgement.broken_at})
 
-    def delete_acknowledgement(self, topic: AlertSubject) -> None:
+    def delete_acknowledgement(self, subject: AlertSubject) -> None:
         """Drop the acknowledgement of a topic, if there is one."""
-        self._run(_FORGET_ACKNOWLEDGEMENT, {"of_topic": topic_digest(topic)})
+        self._run(_FORGET_ACKNOWLEDGEMENT, {"of_topic": subject_digest(subject)})
 
 
 def _silence_row(silence: Silence) -> dict[str, Any]:
@@ -74,10 +75,10 @@ def _silence_row(silence: Silence) -> dict[str, Any]:
         "reasons": json.dumps(matcher.reasons.globs),
         "rules": json.dumps(matcher.rules.globs),
         "severities": json.dumps(sorted(matcher.severities, key=lambda severity: severity.rank)),
-        "author": storable(silence.author),
-        "comment": storable(silence.comment),
-        "starts_at": silence.since,
-        "ends_at": silence.until,
+        "author": clean_text(silence.author),
+        "comment": clean_text(silence.comment),
+        "starts_at": silence.starts_at,
+        "ends_at": silence.ends_at,
     }
 
 
@@ -93,8 +94,8 @@ def _silence_of(row: Row[Any]) -> Silence:
         ),
         author=row.author,
         comment=row.comment,
-        since=row.starts_at,
-        until=row.ends_at,
+        starts_at=row.starts_at,
+        ends_at=row.ends_at,
     )
 
 
@@ -103,29 +104,29 @@ def _selector(globs: str) -> Selector:
 
 
 def _acknowledgement_row(acknowledgement: Acknowledgement) -> dict[str, Any]:
-    topic = acknowledgement.topic
+    subject = acknowledgement.subject
     return {
-        "subject": topic_digest(topic),
-        "rule": topic.rule,
-        "tenant": topic.tenant,
-        "reason": topic.reason,
+        "subject": subject_digest(subject),
+        "rule": subject.rule,
+        "tenant": subject.tenant,
+        "reason": subject.reason,
         "severity": str(acknowledgement.severity),
         "value": acknowledgement.value,
-        "author": storable(acknowledgement.author),
-        "comment": storable(acknowledgement.comment),
-        "acknowledged_at": acknowledgement.at,
+        "author": clean_text(acknowledgement.author),
+        "comment": clean_text(acknowledgement.comment),
+        "acknowledged_at": acknowledgement.acknowledged_at,
         "broken_at": acknowledgement.broken_at,
     }
 
 
 def _acknowledgement_of(row: Row[Any]) -> Acknowledgement:
     return Acknowledgement(
-        topic=topic_of(row.rule, row.tenant, row.reason),
+        subject=subject_from_row(row.rule, row.tenant, row.reason),
         severity=Severity(row.severity),
         value=row.value,
         author=row.author,
         comment=row.comment,
-        at=row.acknowledged_at,
+        acknowledged_at=row.acknowledged_at,
         broken_at=row.broken_at,
     )
 
@@ -136,9 +137,9 @@ _SILENCES = select(_silences).where(_silences.c.ends_at > bindparam("start", typ
 _SILENCE = select(_silences).where(_silences.c.id == bindparam("silence_id"))
 _ADD_SILENCE = insert(_silences)
 _SET_SILENCE = update(_silences).where(_silences.c.id == bindparam("silence_id"))
-_of_topic = _acknowledgements.c.subject == bindparam("of_topic")
+_of_subject = _acknowledgements.c.subject == bindparam("of_topic")
 _BREAK_ACKNOWLEDGEMENT = update(_acknowledgements).where(
-    _of_topic, _acknowledgements.c.acknowledged_at == bindparam("given_at", type_=Instant())
+    _of_subject, _acknowledgements.c.acknowledged_at == bindparam("given_at", type_=Instant())
 )
-_FORGET_ACKNOWLEDGEMENT = delete(_acknowledgements).where(_of_topic)
+_FORGET_ACKNOWLEDGEMENT = delete(_acknowledgements).where(_of_subject)
 _ACKNOWLEDGEMENTS = select(_acknowledgements).order_by(_acknowledgements.c.acknowledged_at, _acknowledgements.c.subject)

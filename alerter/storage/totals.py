@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Row, bindparam, func, select
 
 from alerter.core.poll_times import PackedRun
-from alerter.core.rules import Selector, SumMember
+from alerter.core.rules import SumMember
+from alerter.core.selectors import Selector
 from alerter.core.series import (
     ALL_REASONS,
     ALL_TENANTS,
@@ -31,10 +32,10 @@ from alerter.core.series import (
     to_epoch_us,
 )
 from alerter.storage.cache import Cache, CachedTenant, polling_series_at
-from alerter.storage.count_changes import CountChanges, by_tenant
+from alerter.storage.count_changes import CountChanges, group_by_tenant
 from alerter.storage.encoding import StoredChange
 from alerter.storage.engine import Connecting, Repository
-from alerter.storage.poll_runs import WITH_FAILURE, PollRuns, failure_from_row, spans_of
+from alerter.storage.poll_runs import WITH_FAILURE, PollRuns, failure_from_row, spans_from_runs
 from alerter.storage.tables import coverage, is_held, series, tenants
 from alerter.storage.windows import MARGIN, LookbackReach, PackedSeries
 
@@ -106,14 +107,14 @@ class TenantSums(Repository):
             read |= self._caught_up(some, rows)
         for others in _parts(missing):
             read |= self._read_together(others, rows, now=now)
-        self._cache.known |= {tenant: known for tenant, known in read.items() if known.coverage[-1].until <= now}
+        self._cache.known |= {tenant: known for tenant, known in read.items() if known.coverage[-1].end_at <= now}
         return found | read
 
     def _caught_up(
         self, behind: Sequence[tuple[Tenant, CachedTenant]], rows: Mapping[str, Row[Any]]
     ) -> dict[Tenant, CachedTenant]:
         """Read what polls have changed since; alerts may have, too."""
-        since = min(known.coverage[-1].until for _, known in behind)
+        since = min(known.coverage[-1].end_at for _, known in behind)
         changes = self._changes.read_many([known.id for _, known in behind], since=to_epoch_us(since) + 1)
         return {tenant: _continued(known, changes.get(known.id, ()), rows[tenant]) for tenant, known in behind}
 
@@ -123,7 +124,7 @@ class TenantSums(Repository):
         reaches = {member.tenant: LookbackReach(member.windows, member.poll_interval) for member in members}
         start = min(reach.start(now=now) for reach in reaches.values())
         ids = [rows[member.tenant].id for member in members]
-        known = by_tenant(self._all(_SERIES, {"ids": ids}))
+        known = group_by_tenant(self._all(_SERIES, {"ids": ids}))
         runs = self._runs.runs_of_many(ids, start)
         changes = self._changes.read_many(ids, since=to_epoch_us(start) + 1)
         return {
@@ -131,7 +132,7 @@ class TenantSums(Repository):
                 id=row.id,
                 revision=row.revision,
                 first_polled_at=row.first_polled_at,
-                coverage=spans_of(runs[row.id]),
+                coverage=spans_from_runs(runs[row.id]),
                 tail=PackedRun.of(runs[row.id][-1]),
                 parts=runs[row.id][:-1],
                 polls=runs[row.id][-1].polls,
@@ -162,7 +163,7 @@ def _may_be_seen(member: SumMember, row: Row[Any] | None, *, now: datetime) -> b
     if row.newest_last_poll_at + TOLERANCE_INTERVALS * member.poll_interval < now:
         return False
     failure = failure_from_row(row)
-    return failure is None or now < failure.since
+    return failure is None or now < failure.started_at
 
 
 def _unseen(members: Sequence[SumMember], rows: Mapping[str, Row[Any]]) -> Series:
@@ -176,7 +177,7 @@ def _unseen(members: Sequence[SumMember], rows: Mapping[str, Row[Any]]) -> Serie
         changes=(),
         coverage=(),
         poll_interval=max(member.poll_interval for member in members),
-        failure=min(failures, key=attrgetter("since"), default=None),
+        poll_failure=min(failures, key=attrgetter("since"), default=None),
         timezone=timezones.pop() if len(timezones) == 1 else UTC,
     )
 
@@ -185,7 +186,7 @@ def _was_true(known: CachedTenant, member: SumMember, row: Row[Any]) -> bool:
     """Say whether nothing but good polls of the same run has changed what is remembered."""
     if known.revision != row.revision or known.series.reach != LookbackReach(member.windows, member.poll_interval):
         return False
-    if not known.coverage or known.coverage[-1].until > row.newest_last_poll_at:
+    if not known.coverage or known.coverage[-1].end_at > row.newest_last_poll_at:
         return False
     open_run = None if known.failures is None else (known.failures.id, known.failures.polls)
     return open_run == (None if row.failure_id is None else (row.failure_id, row.failure_count))
@@ -193,17 +194,17 @@ def _was_true(known: CachedTenant, member: SumMember, row: Row[Any]) -> bool:
 
 def _is_true(known: CachedTenant, row: Row[Any]) -> bool:
     """Say whether what was remembered is still so, by what each poll leaves in the database."""
-    return (known.coverage[-1].until, known.polls) == (row.newest_last_poll_at, row.newest_poll_count)
+    return (known.coverage[-1].end_at, known.polls) == (row.newest_last_poll_at, row.newest_poll_count)
 
 
 def _continued(known: CachedTenant, changes: Iterable[StoredChange], row: Row[Any]) -> CachedTenant:
     """Return what is known of a tenant after further polls of the same run; alerts must be read."""
     run = known.coverage[-1]
-    until = to_epoch_us(run.until)
+    until = to_epoch_us(run.end_at)
     place_by_id = {number: place for place, number in enumerate(known.series.ids)}
     return replace(
         known,
-        coverage=[*known.coverage[:-1], Span(run.since, row.newest_last_poll_at)],
+        coverage=[*known.coverage[:-1], Span(run.start_at, row.newest_last_poll_at)],
         tail=None,
         polls=row.newest_poll_count,
         series=known.series.continued(

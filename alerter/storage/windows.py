@@ -41,7 +41,7 @@ class LookbackReach:
 
     def start_of(self, reason: HoldReason, *, now: datetime) -> datetime:
         """Return the first instant that a rule on this reason may look at."""
-        return self._start(self.windows.of(reason), now=now)
+        return self._start(self.windows.for_reason(reason), now=now)
 
     def _start(self, window: timedelta, *, now: datetime) -> datetime:
         return now - window - TOLERANCE_INTERVALS * self.poll_interval - MARGIN
@@ -172,7 +172,7 @@ class PackedSeries:
             changes=[Sample(at, count) for at, count in zip(instants, steps[1::2], strict=True)],
             coverage=polling.coverage,
             poll_interval=polling.poll_interval,
-            failure=polling.failure,
+            poll_failure=polling.poll_failure,
             timezone=polling.timezone,
             first_polled_at=polling.first_polled_at,
             first_held_at=self.first_held_at(place),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from alerter.core.series import Tenant
-from alerter.health import TenantRecord
+from alerter.health import TenantHealth
 
 #: The tenants that are written at a time.
 PIECE: Final = 200
@@ -30,9 +30,9 @@ class _Family:
     name: str
     kind: str
     documentation: str
-    samples: Callable[[TenantRecord], Iterator[tuple[str, float]]]
+    samples: Callable[[TenantHealth], Iterator[tuple[str, float]]]
 
-    def lines(self, tenants: Sequence[TenantRecord]) -> Iterator[str]:
+    def lines(self, tenants: Sequence[TenantHealth]) -> Iterator[str]:
         """Yield the lines of these tenants."""
         for tenant in tenants:
             labels = f'{self.name}{{tenant="{_escaped(tenant.tenant)}"'
@@ -40,7 +40,7 @@ class _Family:
                 yield f"{labels}{further}}} {value}\n"
 
 
-def pieces_of(tenants: Sequence[TenantRecord], labels: Mapping[Tenant, Mapping[str, str]]) -> Iterator[bytes]:
+def render_metrics(tenants: Sequence[TenantHealth], labels: Mapping[Tenant, Mapping[str, str]]) -> Iterator[bytes]:
     """Yield the text of all families, piece by piece; a family stands in one run, as Prometheus wants it.
 
     Args:
@@ -60,7 +60,7 @@ def _escaped(value: str) -> str:
 def _info_family(labels: Mapping[Tenant, Mapping[str, str]]) -> _Family:
     """Return the family by which a query adds a tenant's labels to another metric."""
 
-    def info(tenant: TenantRecord) -> Iterator[tuple[str, float]]:
+    def info(tenant: TenantHealth) -> Iterator[tuple[str, float]]:
         own = labels.get(tenant.tenant, {})
         yield "".join(f',{name}="{_escaped(value)}"' for name, value in own.items()), 1
 
@@ -68,29 +68,29 @@ def _info_family(labels: Mapping[Tenant, Mapping[str, str]]) -> _Family:
     return _Family(name="alerter_tenant_info", kind="gauge", documentation=documentation, samples=info)
 
 
-def _intervals(tenant: TenantRecord) -> Iterator[tuple[str, float]]:
+def _intervals(tenant: TenantHealth) -> Iterator[tuple[str, float]]:
     yield "", tenant.interval.total_seconds()
 
 
-def _polls(tenant: TenantRecord) -> Iterator[tuple[str, float]]:
+def _polls(tenant: TenantHealth) -> Iterator[tuple[str, float]]:
     yield "", tenant.polls
 
 
-def _failures(tenant: TenantRecord) -> Iterator[tuple[str, float]]:
+def _failures(tenant: TenantHealth) -> Iterator[tuple[str, float]]:
     for cause, number in tenant.failures.items():
         yield f',cause="{cause}"', number
 
 
-def _last_good(tenant: TenantRecord) -> Iterator[tuple[str, float]]:
+def _last_good(tenant: TenantHealth) -> Iterator[tuple[str, float]]:
     yield "", 0 if tenant.last_success_at is None else tenant.last_success_at.timestamp()
 
 
-def _held_counts(tenant: TenantRecord) -> Iterator[tuple[str, float]]:
+def _held_counts(tenant: TenantHealth) -> Iterator[tuple[str, float]]:
     if tenant.held_count is not None:
         yield "", tenant.held_count
 
 
-def _held(tenant: TenantRecord) -> Iterator[tuple[str, float]]:
+def _held(tenant: TenantHealth) -> Iterator[tuple[str, float]]:
     for reason, count in (tenant.held or {}).items():
         yield f',reason="{_escaped(reason)}"', count
 

@@ -17,13 +17,13 @@ from alerter.core.alerts import AlertState
 from alerter.core.outbox import TargetName
 from alerter.core.rules import Severity
 from alerter.health import DURATION_BOUNDS, ConfigRecord, Health
-from alerter.web.processes import families_of_process
-from alerter.web.sources import DatabaseCounts, Sources
+from alerter.web.processes import process_metrics
+from alerter.web.sources import DatabaseCounts, MetricsInput
 
 _TARGET: Final = ("receiver", "target")
 
 
-def registry_of(sources: Sources) -> CollectorRegistry:
+def build_registry(sources: MetricsInput) -> CollectorRegistry:
     """Return a registry that collects from these sources, and what the kernel says of the process."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Account(sources))
@@ -33,12 +33,12 @@ def registry_of(sources: Sources) -> CollectorRegistry:
 class _Account(Collector):
     """Collects what the service knows of itself."""
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: MetricsInput) -> None:
         self._sources = sources
 
     def collect(self) -> Iterator[Metric]:
         health = self._sources.health
-        yield from families_of_process(self._sources.started_at())
+        yield from process_metrics(self._sources.started_at())
         yield _build_info()
         yield from _configuration(health.configuration())
         yield from _tenants(health)
@@ -154,8 +154,8 @@ def _outbox(stored: DatabaseCounts, targets: set[TargetName]) -> Iterator[Metric
         "When the oldest delivery that waits for a target was planned; missing where nothing waits.",
         labels=_TARGET,
     )
-    for target in sorted(targets | stored.backlogs.keys()):
-        backlog = stored.backlogs.get(target)
+    for target in sorted(targets | stored.backlog_by_target.keys()):
+        backlog = stored.backlog_by_target.get(target)
         depth.add_metric(_labels(target), backlog.deliveries if backlog else 0)
         if backlog:
             oldest.add_metric(_labels(target), backlog.oldest_at.timestamp())

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from alerter.web.exposition import pieces_of
-from alerter.web.families import registry_of
+from alerter.web.exposition import render_metrics
+from alerter.web.families import build_registry
 from alerter.web.security import SECURITY_HEADERS, is_expected_host
-from alerter.web.sources import Sources
+from alerter.web.sources import MetricsInput
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -46,7 +46,7 @@ class WebResponse:
         self.headers = [("Content-Type", content_type), *headers.items(), *_HEADERS]
 
 
-class Pages:
+class WebApp:
     """The application.
 
     Args:
@@ -57,14 +57,14 @@ class Pages:
 
     def __init__(
         self,
-        sources: Sources,
+        sources: MetricsInput,
         hosts: Callable[[], Collection[str]],
         site: "Callable[[WSGIEnvironment], Response] | None" = None,
     ) -> None:
         self._sources = sources
         self._hosts = hosts
         self._site = site
-        self._registry = registry_of(sources)
+        self._registry = build_registry(sources)
         self._pages: Mapping[str, Callable[[], WebResponse]] = {"/healthz": self._healthz, "/metrics": self._metrics}
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -88,7 +88,7 @@ class Pages:
         return page()
 
     def _healthz(self) -> WebResponse:
-        reasons = self._sources.complaints()
+        reasons = self._sources.problems()
         state = {"status": "failing", "reasons": reasons} if reasons else {"status": "ok"}
         content = json.dumps(state | {"tenants": self._sources.health.tenant_count()}, ensure_ascii=False) + "\n"
         return WebResponse("503 Service Unavailable" if reasons else "200 OK", "application/json", [content.encode()])
@@ -98,7 +98,7 @@ class Pages:
 
     def _pieces(self) -> Iterator[bytes]:
         yield generate_latest(self._registry)
-        yield from pieces_of(self._sources.health.tenants(), self._sources.labels())
+        yield from render_metrics(self._sources.health.tenants(), self._sources.labels())
 
 
 def _send(response: "Response", start_response: "StartResponse", *, is_head: bool) -> Iterable[bytes]:

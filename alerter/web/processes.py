@@ -16,7 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 _SELF: Final = Path("/proc/self")
 
 
-def families_of_process(started_at: datetime | None) -> Iterator[Metric]:
+def process_metrics(started_at: datetime | None) -> Iterator[Metric]:
     """Yield memory, CPU and descriptors, as far as the system shows them, and since when the service runs."""
     used = os.times()
     yield CounterMetricFamily("process_cpu_seconds", "User and system CPU time of it.", used.user + used.system)

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
-from alerter.core.rules import shown
+from alerter.core.selectors import shown
 from alerter.core.series import ALL_REASONS, ALL_TENANTS
 from alerter.humanize import duration_text
 from alerter.storage.encoding import build_digest
@@ -18,7 +18,7 @@ from alerter.storage.encoding import build_digest
 MAX_KEY_CHARACTERS: Final = 80
 
 
-def key_of(name: str) -> str:
+def url_key(name: str) -> str:
     """Return what stands for a name in a path: itself, percent-encoded, or its digest.
 
     WSGI decodes `%2F` before anybody sees it, and browsers fold `.` and `..`.
@@ -53,7 +53,7 @@ class Renderer:
             shown=lambda value: shown(str(value)),
             reason=lambda value: "all hold reasons" if value == ALL_REASONS else shown(str(value)),
             tenant=lambda value: "all tenants" if value == ALL_TENANTS else shown(str(value)),
-            key=key_of,
+            key=url_key,
             count=lambda value: f"{value:,}",
             span=duration_text,
             iso=_iso,

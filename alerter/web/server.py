@@ -36,7 +36,7 @@ MAX_BODY_BYTES: Final = 600_000
 _GRACE: Final = 2.0
 
 
-class Port:
+class HttpServer:
     """A port that is listened on.
 
     Args:

@@ -19,7 +19,7 @@ from alerter.queries.overview import Overview, OverviewCache, load_overview, ove
 from alerter.queries.sparklines import SparklineCache
 from alerter.storage import ReadLimit
 from alerter.web.context import Screen, SiteSources, View
-from alerter.web.render import Renderer, key_of
+from alerter.web.render import Renderer, url_key
 from alerter.web.request import HttpError, Response, WebRequest, compress, read_body
 from alerter.web.router import Need, Router, WebRoute
 from alerter.web.routes import NAVIGATION, ROUTES
@@ -201,7 +201,7 @@ class Site:
             "title": HTTPStatus(error.status).phrase,
             "heading": _HEADINGS.get(error.status, HTTPStatus(error.status).phrase),
             "message": self._sources.redact(error.message),
-            "nearest": [(name, f"{request.root}{_place_of(error.field)}{key_of(name)}") for name in error.nearest],
+            "nearest": [(name, f"{request.root}{_place_of(error.field)}{url_key(name)}") for name in error.nearest],
         }
         frame = {**_EMPTY_FRAME, "zone": str(self._sources.config().service.timezone), "version": __version__}
         content = self._renderer.render(

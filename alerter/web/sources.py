@@ -29,35 +29,35 @@ class DatabaseCounts:
 
     Attributes:
         alerts: How many alerts are in a state, by severity; only those of which there are some.
-        backlogs: What waits for each target that has something to wait for.
+        backlog_by_target: What waits for each target that has something to wait for.
         instances: How many services that live share the database, this one included.
     """
 
     alerts: Mapping[tuple[AlertState, Severity], int]
-    backlogs: Mapping[TargetName, TargetBacklog]
+    backlog_by_target: Mapping[TargetName, TargetBacklog]
     instances: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
+class MetricsInput:
     """Where the pages get what they show.
 
     Attributes:
         health: What the service's cycles and deliveries came to.
-        complaints: What is wrong with them, without secrets; empty where nothing is.
+        problems: What is wrong with them, without secrets; empty where nothing is.
         stored: Looks into the database; None where it does not answer, or not soon.
         labels: Those that the configuration gives to tenants.
         started_at: Since when the service runs; None before it does.
     """
 
     health: Health
-    complaints: Callable[[], tuple[str, ...]]
+    problems: Callable[[], tuple[str, ...]]
     stored: Callable[[], DatabaseCounts | None]
     labels: Callable[[], Mapping[Tenant, Mapping[str, str]]]
     started_at: Callable[[], datetime | None]
 
 
-class Glance(Generic[Seen]):
+class TimedCache(Generic[Seen]):
     """A look at something that may hang: it ends in time, and those who look at the same time share one look.
 
     Args:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from alerter.web.server import Port
+from alerter.web.server import HttpServer
 from tests.web.test_agreement import REASONS, Scene
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Service:
     """A service with a page at a port, and what a browser complained of on it."""
 
     scene: Scene
-    port: Port
+    port: HttpServer
     context: "BrowserContext"
     page: "Page"
     complaints: list[str] = field(default_factory=list)
@@ -85,7 +85,7 @@ def service(chromium: "Browser", migrated_file: Path, tmp_path: Path) -> Iterato
         scene.observe("acme", dict.fromkeys(REASONS, 12) | {"Spam": held})
     scene.observe("beta", None)
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
-    port = Port("127.0.0.1", 0)
+    port = HttpServer("127.0.0.1", 0)
     port.serve(scene.pages, has_forms=True)
     found = Service(scene, port, context, context.new_page())
     found.watch(found.page)

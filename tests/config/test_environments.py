@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from alerter.config.environments import environment_of, take_over
+from alerter.config.environments import apply_service_environment, load_service_environment
 
 CONFIG = Path("etc/alerter/rules.toml")
 ME = os.geteuid()
@@ -57,7 +57,7 @@ def test_a_file_of_variables_is_read_as_systemd_reads_it(root: Path, text: str, 
     """Quotes, comments, and values that go on in the next line."""
     write(root, text)
 
-    found = environment_of(root / CONFIG, root=root)
+    found = load_service_environment(root / CONFIG, root=root)
 
     assert found is not None
     assert (found.variables, found.odd_lines) == (variables, ())
@@ -67,7 +67,7 @@ def test_what_systemd_leaves_out_is_left_out(root: Path) -> None:
     """It is no shell script; the lines are known."""
     write(root, "export A=b\n\nnonsense\n1A=b\nC=d\n=e\n")
 
-    found = environment_of(root / CONFIG, root=root)
+    found = load_service_environment(root / CONFIG, root=root)
 
     assert found is not None
     assert (found.variables, found.odd_lines) == ({"C": "d"}, (1, 3, 4, 6))
@@ -78,11 +78,11 @@ def test_a_file_that_systemd_refuses_is_not_taken_over(root: Path) -> None:
     write(root, "A=b\nC=\0\n")
     environ: dict[str, str] = {}
 
-    take_over(root / CONFIG, environ, root=root, uid=ME)
+    apply_service_environment(root / CONFIG, environ, root=root, uid=ME)
 
     assert environ == {}
     with pytest.raises(OSError, match="found a NUL"):
-        environment_of(root / CONFIG, root=root)
+        load_service_environment(root / CONFIG, root=root)
 
 
 @pytest.mark.parametrize("path", ["etc/alerter/rules.toml", "etc/alerter/acme.toml"])
@@ -90,7 +90,7 @@ def test_every_instance_has_the_same_file(root: Path, path: str) -> None:
     """As their units have it."""
     write(root, "REQUESTS_CA_BUNDLE='/etc/ssl/ca.pem'\nDB=x\n")
 
-    found = environment_of(root / path, root=root)
+    found = load_service_environment(root / path, root=root)
 
     assert found is not None
     assert found.on_the_way == {"REQUESTS_CA_BUNDLE": "/etc/ssl/ca.pem"}
@@ -101,7 +101,7 @@ def test_a_command_has_what_the_service_has(root: Path) -> None:
     write(root, "HTTPS_PROXY=http://proxy.example:3128\nDB_HOST=db.example\n")
     environ = {"HTTPS_PROXY": "http://another.example", "PATH": "/bin"}
 
-    take_over(root / CONFIG, environ, root=root, uid=ME)
+    apply_service_environment(root / CONFIG, environ, root=root, uid=ME)
 
     assert environ == {"HTTPS_PROXY": "http://proxy.example:3128", "DB_HOST": "db.example", "PATH": "/bin"}
 
@@ -113,7 +113,9 @@ def test_what_only_the_shell_has_is_left_out_and_said(root: Path) -> None:
     said: list[str] = []
     drop_in = {"TZ": "UTC", "NO_PROXY": "b.example", "HTTPS_PROXY": "http://drop-in.example"}
 
-    take_over(root / CONFIG, environ, of_unit={"alerter": drop_in}.get, say=said.append, root=root, uid=ME)
+    apply_service_environment(
+        root / CONFIG, environ, of_unit={"alerter": drop_in}.get, say=said.append, root=root, uid=ME
+    )
 
     assert environ == {"HTTPS_PROXY": "http://proxy.example:3128", "NO_PROXY": "b.example", "PATH": "/bin"}
     assert said == [
@@ -126,7 +128,7 @@ def test_without_a_file_a_unit_has_its_own_variables_alone(root: Path) -> None:
     for own, expected in (({"HTTP_PROXY": "x"}, {"HTTP_PROXY": "x"}), (None, {"HTTPS_PROXY": "http://p.example"})):
         environ = {"HTTPS_PROXY": "http://p.example"}
 
-        take_over(root / CONFIG, environ, of_unit={"alerter": own}.get, root=root, uid=ME)
+        apply_service_environment(root / CONFIG, environ, of_unit={"alerter": own}.get, root=root, uid=ME)
 
         assert environ == expected
 
@@ -143,7 +145,7 @@ def test_elsewhere_nothing_is_taken_over(root: Path, path: str, environ: dict[st
     write(root, "HTTPS_PROXY=http://proxy.example\n")
     before = dict(environ)
 
-    take_over(root / path, environ, of_unit={"alerter": {}}.get, root=root, uid=ME)
+    apply_service_environment(root / path, environ, of_unit={"alerter": {}}.get, root=root, uid=ME)
 
     assert environ == before
 
@@ -154,7 +156,7 @@ def test_what_another_may_have_written_is_not_believed(root: Path) -> None:
     environ: dict[str, str] = {}
     said: list[str] = []
 
-    take_over(root / CONFIG, environ, say=said.append, root=root, uid=ME)
+    apply_service_environment(root / CONFIG, environ, say=said.append, root=root, uid=ME)
 
     assert environ == {}
     assert said[0].startswith(f"{root}/etc/alerter/environment is passed over: everyone may write to")
@@ -167,7 +169,7 @@ def test_what_another_may_have_written_is_not_even_read(root: Path) -> None:
     path.chmod(0o666)
     said: list[str] = []
 
-    take_over(root / CONFIG, {}, say=said.append, root=root, uid=ME)
+    apply_service_environment(root / CONFIG, {}, say=said.append, root=root, uid=ME)
 
     assert said == [f"{path} is passed over: everyone may write to {path}"]
 
@@ -178,7 +180,7 @@ def test_a_file_that_is_far_too_large_is_not_read_to_its_end(root: Path) -> None
         file.truncate(65 << 20)
 
     with pytest.raises(OSError, match="it is larger than 64 MiB"):
-        environment_of(root / CONFIG, root=root)
+        load_service_environment(root / CONFIG, root=root)
 
 
 def test_what_cannot_be_read_is_left(root: Path) -> None:
@@ -186,6 +188,6 @@ def test_what_cannot_be_read_is_left(root: Path) -> None:
     (root / "etc/alerter/environment").write_bytes(b"A=\xff\n")
     environ: dict[str, str] = {}
 
-    take_over(root / CONFIG, environ, root=root, uid=ME)
+    apply_service_environment(root / CONFIG, environ, root=root, uid=ME)
 
     assert environ == {}

@@ -11,7 +11,7 @@ import pytest
 from alerter.config import Config, load_config
 from alerter.config.models import MuteWindowConfig, RouteConfig, ServiceConfig, TenantConfig, WebConfig, WebToken
 from alerter.config.rule_models import LEVEL, RECEIVER, RULE
-from alerter.config.sections import SECTIONS, keys_of
+from alerter.config.sections import SECTIONS, allowed_keys
 from alerter.core.conditions import CONDITIONS
 
 EXAMPLE = (Path(__file__).parents[2] / "rules.example.toml").read_text(encoding="utf-8")
@@ -82,7 +82,7 @@ def test_a_default_that_is_shown_is_the_default(tmp_path: Path) -> None:
 
     with_them = load([*EXAMPLE.replace("[service]", "").splitlines(), "[service]", *shown], tmp_path)
 
-    assert len(settings) == len(keys_of(ServiceConfig))
+    assert len(settings) == len(allowed_keys(ServiceConfig))
     assert len(shown) == len(with_default)
     assert with_them.service == without.service
 
@@ -107,7 +107,7 @@ KEYS = {
         RULE,
         LEVEL,
     )
-    for key in keys_of(table)
+    for key in allowed_keys(table)
     if key != "tokens"  # a section of its own
 } | {field.name.rstrip("_") for kind in CONDITIONS.values() for field in fields(kind)}
 

@@ -15,7 +15,7 @@ from alerter.config.include import INCLUDE_KEYS
 from alerter.config.json_schema import json_schema, table_schema
 from alerter.config.models import MuteWindowConfig, RouteConfig, ServiceConfig, TenantConfig
 from alerter.config.rule_models import LEVEL, RECEIVER, RULE, table_of
-from alerter.config.sections import SECTIONS, keys_of
+from alerter.config.sections import SECTIONS, allowed_keys
 from alerter.core.conditions import CONDITIONS
 from alerter.core.rules import Severity
 from tests.config.test_example import EXAMPLE, blocks
@@ -148,7 +148,7 @@ def test_every_setting_is_described_in_the_words_of_the_readme(title: str) -> No
     said = {key: plain(meaning) for cell, meaning in rows for key in re.findall(r"`([^`]+)`", cell)}
     properties = table_schema(TABLES[title])["properties"]
 
-    keys = [key for key in keys_of(TABLES[title]) if key not in set(Severity)]
+    keys = [key for key in allowed_keys(TABLES[title]) if key not in set(Severity)]
     assert {key: plain(properties[key].get("description", "nothing")) for key in keys} == {
         key: said[key] for key in keys
     }
@@ -161,10 +161,10 @@ def test_every_section_and_every_condition_is_in_it() -> None:
 
     assert set(sections) == {*INCLUDE_KEYS, *SECTIONS}
     for severity in Severity:
-        assert list(levels[severity.value]["properties"]) == keys_of(LEVEL)
+        assert list(levels[severity.value]["properties"]) == allowed_keys(LEVEL)
         for name, kind in CONDITIONS.items():
             condition = levels[severity.value]["properties"][name]
-            assert list(condition["properties"]) == keys_of(table_of(kind))
+            assert list(condition["properties"]) == allowed_keys(table_of(kind))
             assert all(each["description"] for each in condition["properties"].values())
 
 

@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from alerter.config import (
-    Address,
     ApiVersion,
     Config,
+    ListenAddress,
     ReceiverConfig,
     Secret,
     ServiceConfig,
@@ -23,13 +23,14 @@ from alerter.config import (
     load_config,
 )
 from alerter.config.types import MAX_LISTED
-from alerter.config.urls import id_of
+from alerter.config.urls import url_digest
 from alerter.core.conditions import Growth, NoData, Threshold
-from alerter.core.mutes import MuteWindow, WindowName
-from alerter.core.notifications import Receiver, ReceiverName, Route
+from alerter.core.mute_windows import MuteWindow, WindowName
 from alerter.core.outbox import TargetName
 from alerter.core.review import ReportSchedule
-from alerter.core.rules import Level, Per, Rule, RuleName, Selector, Severity
+from alerter.core.routes import Receiver, ReceiverName, Route
+from alerter.core.rules import Level, Per, Rule, RuleName, Severity
+from alerter.core.selectors import Selector
 from alerter.core.series import Tenant
 from alerter.errors import ConfigError
 from alerter.redaction import Redactor
@@ -203,7 +204,7 @@ def test_one_tenant_and_one_receiver_are_enough(folder: Path) -> None:
     }
     assert config.receivers == (
         ReceiverConfig(
-            receiver=Receiver(name=ReceiverName("secops"), targets=(id_of("json://localhost"),)),
+            receiver=Receiver(name=ReceiverName("secops"), targets=(url_digest("json://localhost"),)),
             targets=(Target(name=TargetName("secops/json"), url=Secret("json://localhost")),),
         ),
     )
@@ -612,15 +613,15 @@ def test_a_literal_secret_in_the_wrong_place_is_not_shown() -> None:
 @pytest.mark.parametrize(
     ("written", "address"),
     [
-        pytest.param("127.0.0.1:9464", Address("127.0.0.1", 9464), id="IPv4"),
-        pytest.param("[::1]:9464", Address("::1", 9464), id="IPv6"),
-        pytest.param("[::]:1", Address("::", 1), id="every address"),
-        pytest.param("unix:/run/alerter/web.sock", Address("", 0, "/run/alerter/web.sock"), id="a Unix socket"),
-        pytest.param("localhost:65535", Address("127.0.0.1", 65535), id="by name"),
-        pytest.param(" 127.0.0.1:9464 ", Address("127.0.0.1", 9464), id="with spaces around it"),
+        pytest.param("127.0.0.1:9464", ListenAddress("127.0.0.1", 9464), id="IPv4"),
+        pytest.param("[::1]:9464", ListenAddress("::1", 9464), id="IPv6"),
+        pytest.param("[::]:1", ListenAddress("::", 1), id="every address"),
+        pytest.param("unix:/run/alerter/web.sock", ListenAddress("", 0, "/run/alerter/web.sock"), id="a Unix socket"),
+        pytest.param("localhost:65535", ListenAddress("127.0.0.1", 65535), id="by name"),
+        pytest.param(" 127.0.0.1:9464 ", ListenAddress("127.0.0.1", 9464), id="with spaces around it"),
     ],
 )
-def test_what_is_listened_on_is_an_address_and_a_port(written: str, address: Address) -> None:
+def test_what_is_listened_on_is_an_address_and_a_port(written: str, address: ListenAddress) -> None:
     """As people write it, and as messages name it."""
     config = load(f'[service]\nlisten = "{written}"\n[web]\npage = false\n' + TENANT + RECEIVER)
 

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from alerter.config.rule_models import LEVEL, RULE, built, table_of
-from alerter.config.sections import keys_of
+from alerter.config.sections import allowed_keys
 from alerter.core.conditions import CONDITIONS
 from alerter.core.rules import Severity
 
@@ -34,7 +34,7 @@ def test_a_new_condition_needs_no_change_of_the_configuration() -> None:
 
     condition = built(Invented, table.model_validate({"from": "1h", "within": "2d", "deviations": 2, "name": " x "}))
 
-    assert keys_of(table) == ["from", "within", "messages", "deviations", "strict", "name"]
+    assert allowed_keys(table) == ["from", "within", "messages", "deviations", "strict", "name"]
     assert condition == Invented(from_=timedelta(hours=1), within=timedelta(days=2), deviations=2.0, name="x")
 
 
@@ -69,7 +69,7 @@ def test_a_condition_may_refuse_its_values() -> None:
 
 def test_a_level_has_a_key_for_each_condition_and_a_rule_one_for_each_severity() -> None:
     """The kinds and the severities of the core are those of the file."""
-    assert keys_of(LEVEL) == ["for", "keep_firing_for", *CONDITIONS]
-    assert keys_of(RULE)[-len(Severity) :] == [severity.value for severity in Severity]
+    assert allowed_keys(LEVEL) == ["for", "keep_firing_for", *CONDITIONS]
+    assert allowed_keys(RULE)[-len(Severity) :] == [severity.value for severity in Severity]
     for kind in CONDITIONS.values():
-        assert keys_of(table_of(kind)) == [field.name.rstrip("_") for field in fields(kind)]
+        assert allowed_keys(table_of(kind)) == [field.name.rstrip("_") for field in fields(kind)]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerter.config.types import LONGEST, checked_name, duration, key, listed, time_of_day, weekdays
+from alerter.config.types import LONGEST, checked_name, key, listed, parse_duration, time_of_day, weekdays
 from alerter.config.urls import base_url
 from alerter.core.conditions import duration_text
 
@@ -27,7 +27,7 @@ from alerter.core.conditions import duration_text
 )
 def test_a_duration_is_a_number_and_a_unit(text: str, span: timedelta) -> None:
     """Durations are written as Prometheus writes them."""
-    assert duration(text) == span
+    assert parse_duration(text) == span
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_a_duration_is_a_number_and_a_unit(text: str, span: timedelta) -> None:
 def test_nothing_else_is_a_duration(text: str) -> None:
     """What could be misread is refused."""
     with pytest.raises(ValueError, match="expected a duration such as"):
-        duration(text)
+        parse_duration(text)
 
 
 @given(st.timedeltas(min_value=timedelta(0), max_value=LONGEST))
@@ -44,7 +44,7 @@ def test_a_duration_that_is_shown_can_be_written(span: timedelta) -> None:
     """What messages and errors show as a duration is one that the configuration takes."""
     whole = timedelta(seconds=int(span.total_seconds()))
 
-    assert duration(duration_text(whole)) == whole
+    assert parse_duration(duration_text(whole)) == whole
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from alerter.config.urls import id_of
+from alerter.config.urls import url_digest
 
 
 @pytest.mark.parametrize(
@@ -29,11 +29,11 @@ from alerter.config.urls import id_of
 )
 def test_a_url_is_the_same_for_as_long_as_it_leads_to_the_same_place(*, one: str, other: str, same: bool) -> None:
     """Whoever changes a password is not told everything anew."""
-    assert id_of(one) == id_of(one)
-    assert (id_of(one) == id_of(other)) is same
+    assert url_digest(one) == url_digest(one)
+    assert (url_digest(one) == url_digest(other)) is same
 
 
 def test_what_stands_for_a_url_has_nothing_of_it() -> None:
     """It is kept in the database, which is copied to many places."""
-    assert len(id_of("slack://T0/B0/secret")) == 16
-    assert "secret" not in id_of("slack://T0/B0/secret")
+    assert len(url_digest("slack://T0/B0/secret")) == 16
+    assert "secret" not in url_digest("slack://T0/B0/secret")

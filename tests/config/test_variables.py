@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from alerter.config.files import File, Files
-from alerter.config.paths import Credentials, credentials_of
+from alerter.config.paths import Credentials, load_credentials
 from alerter.config.problems import Problems
 from alerter.config.toml_lines import KeyPath
 from alerter.config.variables import Variables, VariableScope
@@ -37,8 +37,8 @@ def filled_in(
     problems = problems_of({"key": text})
     handed_over = NO_CREDENTIALS
     if credentials is not None:
-        handed_over = credentials_of(Path("rules.toml"), {"CREDENTIALS_DIRECTORY": str(credentials)})
-    value = Variables(environ or {}, handed_over, lambda _: VariableScope(folder=folder), problems).filled_in(
+        handed_over = load_credentials(Path("rules.toml"), {"CREDENTIALS_DIRECTORY": str(credentials)})
+    value = Variables(environ or {}, handed_over, lambda _: VariableScope(folder=folder), problems).substitute(
         text, ("key",)
     )
     return value, [str(each) for each in problems.errors], [str(each) for each in problems.warnings]
@@ -71,7 +71,7 @@ def test_every_text_of_a_tree_is_filled_in() -> None:
     problems = problems_of({})
     tree = {"${A}": ["${A}", 1, {"b": "${A}", "c": True}]}
 
-    found = Variables({"A": "x"}, NO_CREDENTIALS, here, problems).filled_in(tree)
+    found = Variables({"A": "x"}, NO_CREDENTIALS, here, problems).substitute(tree)
 
     assert found == {"${A}": ["x", 1, {"b": "x", "c": True}]}
 
@@ -181,7 +181,7 @@ def test_a_secret_file_that_everyone_may_read_is_a_warning(tmp_path: Path) -> No
 def test_nothing_more_is_said_of_a_value_that_is_missing() -> None:
     """One mistake is one error: what a value must be is not said where there is none."""
     problems = problems_of({})
-    Variables({}, NO_CREDENTIALS, here, problems).filled_in("${NAME}", ("key",))
+    Variables({}, NO_CREDENTIALS, here, problems).substitute("${NAME}", ("key",))
 
     problems.error(("key",), "expected a duration")
 
@@ -207,7 +207,7 @@ def test_who_only_looks_may_lack_secrets(place: KeyPath, text: str, value: str) 
     problems = problems_of({})
     variables = Variables({"HOST": "known"}, NO_CREDENTIALS, here, problems, may_lack=lambda _: True)
 
-    assert variables.filled_in(text, place) == value
+    assert variables.substitute(text, place) == value
     assert problems.errors == ()
     assert variables.lacking == ({place} if "absent" in value else set())
 
@@ -215,6 +215,6 @@ def test_who_only_looks_may_lack_secrets(place: KeyPath, text: str, value: str) 
 def test_who_only_looks_is_told_of_mistakes_all_the_same() -> None:
     """What is wrong in the file is wrong for everybody."""
     problems = problems_of({})
-    Variables({}, NO_CREDENTIALS, here, problems, may_lack=lambda _: True).filled_in("${NAME", ("key",))
+    Variables({}, NO_CREDENTIALS, here, problems, may_lack=lambda _: True).substitute("${NAME", ("key",))
 
     assert len(problems.errors) == 1

@@ -16,7 +16,7 @@ from alerter.core.alerts import (
     firing_spans,
     needs_write,
     no_data_since,
-    remove,
+    resolve_removed,
     shift_clock,
     step,
 )
@@ -136,7 +136,9 @@ def test_a_transition_carries_what_caused_it() -> None:
 
     _, transition = step(Alert(key=a_key()), evaluation, _AT_ONCE, now=NOON)
 
-    assert transition == Transition(key=a_key(), at=NOON, before=QUIET, after=FIRING, evidence=evaluation.evidence)
+    assert transition == Transition(
+        key=a_key(), at=NOON, from_state=QUIET, to_state=FIRING, evidence=evaluation.evidence
+    )
 
 
 def test_without_data_the_alert_is_left_alone() -> None:
@@ -243,11 +245,11 @@ def test_an_alert_that_is_pending_again_still_knows_when_it_fired_last() -> None
 
 def test_an_alert_that_fires_again_has_not_resolved() -> None:
     """A new episode takes the place of the one before."""
-    before = replace(a_resolved(), resolution="rule removed")
+    before = replace(a_resolved(), resolved_because="rule removed")
 
     again, _ = step(before, an_evaluation(), _AT_ONCE, now=NOON)
 
-    assert (again.fired_at, again.resolved_at, again.resolution) == (NOON, None, "")
+    assert (again.fired_at, again.resolved_at, again.resolved_because) == (NOON, None, "")
 
 
 # removal
@@ -255,19 +257,19 @@ def test_an_alert_that_fires_again_has_not_resolved() -> None:
 
 def test_a_firing_alert_whose_rule_has_gone_resolves_with_that_reason() -> None:
     """Whoever was told of it learns why it is over."""
-    resolved, transition = remove(an_alert(keep_firing_since="11:50"), why="rule removed", now=NOON)
+    resolved, transition = resolve_removed(an_alert(keep_firing_since="11:50"), why="rule removed", now=NOON)
 
-    assert (resolved.state, resolved.resolved_at, resolved.resolution) == (QUIET, NOON, "rule removed")
+    assert (resolved.state, resolved.resolved_at, resolved.resolved_because) == (QUIET, NOON, "rule removed")
     assert (resolved.active_at, resolved.keep_firing_since) == (None, None)
     assert transition is not None
-    assert (transition.is_resolution, transition.note) == (True, "rule removed")
+    assert (transition.is_resolution, transition.detail) == (True, "rule removed")
 
 
 def test_a_pending_alert_whose_rule_has_gone_ends_silently() -> None:
     """It never fired, so it has nothing to resolve from."""
-    removed, transition = remove(an_alert(PENDING), why="rule removed", now=NOON)
+    removed, transition = resolve_removed(an_alert(PENDING), why="rule removed", now=NOON)
 
-    assert (removed.state, removed.active_at, removed.resolved_at, removed.resolution) == (QUIET, None, None, "")
+    assert (removed.state, removed.active_at, removed.resolved_at, removed.resolved_because) == (QUIET, None, None, "")
     assert transition is not None
     assert not transition.is_resolution
 
@@ -276,7 +278,7 @@ def test_nothing_is_left_to_remove_of_an_inactive_alert() -> None:
     """What is over stays as it ended."""
     resolved = a_resolved()
 
-    assert remove(resolved, why="rule removed", now=NOON) == (resolved, None)
+    assert resolve_removed(resolved, why="rule removed", now=NOON) == (resolved, None)
 
 
 # the clock
@@ -326,11 +328,11 @@ def test_a_pending_alert_keeps_the_times_of_its_last_episode_when_the_clock_jump
 
 
 def _fires(clock: str) -> Transition:
-    return Transition(key=a_key(), at=at(clock), before=PENDING, after=FIRING, evidence=())
+    return Transition(key=a_key(), at=at(clock), from_state=PENDING, to_state=FIRING, evidence=())
 
 
 def _ends(clock: str) -> Transition:
-    return Transition(key=a_key(), at=at(clock), before=FIRING, after=QUIET, evidence=())
+    return Transition(key=a_key(), at=at(clock), from_state=FIRING, to_state=QUIET, evidence=())
 
 
 @pytest.mark.parametrize(
@@ -361,7 +363,7 @@ def test_an_alert_knows_when_it_has_fired(
 def _comparing(count: int = 120, **others: object) -> Evidence:
     """Return a comparison at noon of so many messages with as many half an hour before."""
     seen = Evidence(
-        condition="growth", limit="above 100", value=Sample(NOON, count), reference=Sample(NOON - minutes(30), 120)
+        condition="growth", limit_text="above 100", value=Sample(NOON, count), reference=Sample(NOON - minutes(30), 120)
     )
     return replace(seen, **others)  # type: ignore[arg-type] # of the fields that a test names
 
@@ -380,7 +382,7 @@ _MOMENT = timedelta(seconds=10)
         pytest.param([_comparing(reference=Sample(NOON, 119))], True, id="compared with another count"),
         pytest.param([_comparing(reference=None)], True, id="compared with nothing"),
         pytest.param([_comparing(expected=Sample(NOON, 119))], True, id="something expected"),
-        pytest.param([_comparing(limit="above 110")], True, id="another limit"),
+        pytest.param([_comparing(limit_text="above 110")], True, id="another limit"),
         pytest.param([_comparing(), _comparing()], True, id="another condition besides"),
     ],
 )
@@ -414,8 +416,8 @@ def test_an_alert_s_name_for_commands_never_changes() -> None:
 def test_the_topic_is_the_identity_without_the_severity() -> None:
     """Two levels of one rule and series are one thing to talk about."""
     assert (
-        a_key(severity=Severity.CRITICAL).topic
-        == a_key().topic
+        a_key(severity=Severity.CRITICAL).subject
+        == a_key().subject
         == AlertSubject(a_key().rule, a_key().tenant, a_key().reason)
     )
 
@@ -452,9 +454,9 @@ def test_an_alert_fires_and_resolves_only_after_its_spans(
         if transition is None:
             assert alert.state is before.state
             continue
-        assert (transition.before, transition.after) == (before.state, alert.state)
-        assert (transition.before, transition.after) in _EDGES
-        if transition.after is FIRING:
+        assert (transition.from_state, transition.to_state) == (before.state, alert.state)
+        assert (transition.from_state, transition.to_state) in _EDGES
+        if transition.to_state is FIRING:
             assert active_since is not None
             assert now - active_since >= for_
         if transition.is_resolution:

@@ -92,7 +92,7 @@ def test_a_threshold_without_a_sample_has_no_data(notation: str, note: str) -> N
     observed = Threshold(below=5).evaluate(series(notation), firing=True, now=NOON)
 
     assert observed.verdict is NO_DATA
-    assert observed.evidence == Evidence(condition="threshold", limit="below 5", note=note)
+    assert observed.evidence == Evidence(condition="threshold", limit_text="below 5", detail=note)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_threshold_states_its_limit_and_its_count(threshold: Threshold, expect
     """The message prints what was compared: the count, its instant, and the limit."""
     evidence = threshold.evaluate(series("7"), firing=False, now=NOON).evidence
 
-    assert evidence == Evidence(condition="threshold", limit=expected, value=Sample(NOON, 7))
+    assert evidence == Evidence(condition="threshold", limit_text=expected, value=Sample(NOON, 7))
 
 
 # growth
@@ -188,7 +188,7 @@ def test_growth_states_its_limit_and_both_counts(growth: Growth, expected: str) 
     evidence = growth.evaluate(series("30x12 40"), firing=False, now=NOON).evidence
 
     assert evidence == Evidence(
-        condition="growth", limit=expected, value=Sample(NOON, 40), reference=Sample(at("11:00"), 30)
+        condition="growth", limit_text=expected, value=Sample(NOON, 40), reference=Sample(at("11:00"), 30)
     )
 
 
@@ -203,7 +203,7 @@ def test_growth_says_what_data_it_lacks(notation: str, value: Sample | None, not
     """Without data it says of which moment."""
     evidence = a_growth(by=50).evaluate(series(notation), firing=False, now=NOON).evidence
 
-    assert (evidence.value, evidence.reference, evidence.note) == (value, None, note)
+    assert (evidence.value, evidence.reference, evidence.detail) == (value, None, note)
 
 
 @given(then=st.integers(0, 300), now=st.integers(0, 300), by=st.integers(1, 100), percent=st.integers(1, 300))
@@ -283,7 +283,9 @@ def test_a_tenant_that_is_not_polled_at_all_is_not_called_one_without_data() -> 
 def test_a_tenant_that_fails_right_after_a_long_stop_has_no_data() -> None:
     """The last successful poll is what counts, however long nobody tried since."""
     stopped = series("5", until=at("06:00"))
-    failing = replace(stopped, failure=PollFailure(since=NOON, at=NOON, cause=Cause.DNS, detail="no such host"))
+    failing = replace(
+        stopped, poll_failure=PollFailure(started_at=NOON, last_failed_at=NOON, cause=Cause.DNS, detail="no such host")
+    )
 
     assert a_no_data("15m").evaluate(failing, firing=False, now=NOON).verdict is ACTIVE
 
@@ -297,8 +299,8 @@ def test_a_tenant_that_fails_right_after_a_long_stop_has_no_data() -> None:
 )
 def test_a_clock_that_was_set_back_does_not_hide_missing_data(now: str, expected: Verdict) -> None:
     """Good polls that lie in the future are no reason to believe that all is well."""
-    failure = PollFailure(since=at("11:00"), at=at(now), cause=Cause.DNS, detail="no such host")
-    set_back = replace(series("5x30"), failure=failure)
+    failure = PollFailure(started_at=at("11:00"), last_failed_at=at(now), cause=Cause.DNS, detail="no such host")
+    set_back = replace(series("5x30"), poll_failure=failure)
 
     assert a_no_data("15m").evaluate(set_back, firing=False, now=at(now)).verdict is expected
 
@@ -307,9 +309,9 @@ def test_no_data_states_its_cause_and_what_to_do() -> None:
     """Whoever is told that alerter has no data is told why, since when, and what to do about it."""
     evidence = a_no_data("15m").evaluate(series("5 _x3", cause=Cause.KEYS_EXPIRED), firing=False, now=NOON).evidence
 
-    assert evidence.limit == "no data for 15m"
+    assert evidence.limit_text == "no data for 15m"
     assert evidence.last_success_at == at("11:45")
-    assert evidence.note == f"keys_expired: no answer within 30s. {Cause.KEYS_EXPIRED.advice}"
+    assert evidence.detail == f"keys_expired: no answer within 30s. {Cause.KEYS_EXPIRED.advice}"
 
 
 # what a configuration may say
@@ -399,7 +401,7 @@ def test_a_condition_is_found_by_its_name() -> None:
 )
 def test_a_condition_says_how_far_it_looks_and_what_is_worse(*, condition: Condition, window: str, falls: bool) -> None:
     """The store loads that much, and the peak of an alert is its worst count."""
-    assert (condition.window, condition.falls) == (span(window), falls)
+    assert (condition.lookback, condition.lower_is_worse) == (span(window), falls)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def changes_of(seen: Series) -> list[CountChange]:
 
 def begins_of(seen: Series) -> list[datetime]:
     """Return when polling began again."""
-    return [span.since for span in seen.coverage]
+    return [span.start_at for span in seen.coverage]
 
 
 def kept(notation: str, until: str = "12:55") -> str:
@@ -90,7 +90,7 @@ def _after(seen: Series) -> Series:
         changes=[*first, *(Sample(change.at, change.held) for change in left)],
         coverage=seen.coverage,
         poll_interval=seen.poll_interval,
-        failure=seen.failure,
+        poll_failure=seen.poll_failure,
     )
 
 
@@ -98,17 +98,17 @@ def _stretches(seen: Series) -> list[Span]:
     """Return the polled time, divided at the hours."""
     stretches = []
     for span in seen.coverage:
-        since = span.since
-        while utc_hour(since) != utc_hour(span.until):
+        since = span.start_at
+        while utc_hour(since) != utc_hour(span.end_at):
             end = utc_hour(since) + minutes(60)
             stretches.append(Span(since, end - timedelta.resolution))
             since = end
-        stretches.append(Span(since, span.until))
+        stretches.append(Span(since, span.end_at))
     return stretches
 
 
 def _counts(seen: Series, stretch: Span) -> list[int]:
-    return [piece.count for piece in seen.segments(since=stretch.since, until=stretch.until)]
+    return [piece.count for piece in seen.segments(since=stretch.start_at, until=stretch.end_at)]
 
 
 @given(polls=_POLLS)

@@ -105,8 +105,8 @@ def test_a_count_that_has_changed_is_judged_by_the_rules_that_mind_it() -> None:
     little, much = series("7x20 9", reason="Virus"), series("7x20 20", reason="Virus")
 
     assert {key.rule for key in court.poll(SPAM, little, changed=[1]).evaluated} == {"Surge"}
-    judged = court.poll(SPAM, much, changed=[1]).evaluated
-    assert {(key.rule, key.reason) for key in judged} == {("Backlog", "Virus"), ("Surge", "Virus")}
+    evaluated = court.poll(SPAM, much, changed=[1]).evaluated
+    assert {(key.rule, key.reason) for key in evaluated} == {("Backlog", "Virus"), ("Surge", "Virus")}
 
 
 def test_a_sum_is_judged_when_it_may_matter() -> None:
@@ -237,7 +237,7 @@ def test_a_failed_poll_is_judged_by_rules_on_polling_alone() -> None:
 
     outcome = evaluate_failed_poll(rules, a_tenant(series("7 _ _ _")), {}, now=NOON)
 
-    assert [(each.key.rule, each.after) for each in outcome.transitions] == [("Eyes", AlertState.FIRING)]
+    assert [(each.key.rule, each.to_state) for each in outcome.transitions] == [("Eyes", AlertState.FIRING)]
     assert outcome.evaluated == {a_key(rule="Eyes", severity=Severity.CRITICAL, reason=ALL_REASONS)}
 
 
@@ -295,12 +295,12 @@ class _Past:
         self.polls.append(counts)
         transitions = []
         for rule in _RULES:
-            for (severity, level), judged in product(
+            for (severity, level), evaluated in product(
                 rule.levels.items(), select_series(rule, [a_tenant(*self.seen())])
             ):
-                key = AlertKey(rule=rule.name, severity=severity, tenant=judged.tenant, reason=judged.reason)
+                key = AlertKey(rule=rule.name, severity=severity, tenant=evaluated.tenant, reason=evaluated.reason)
                 alert = self.court.alerts.get(key) or Alert(key=key)
-                evaluation = evaluate(level, judged, firing=alert.is_firing, now=self.now)
+                evaluation = evaluate(level, evaluated, firing=alert.is_firing, now=self.now)
                 after, transition = step(alert, evaluation, level, now=self.now)
                 if after is not alert:
                     self.court.alerts[key] = after

@@ -19,8 +19,10 @@ from alerter.core.explain import (
     selector_mismatch_text,
 )
 from alerter.core.mutes import NO_MUTES, MuteKind, MuteSet
-from alerter.core.notifications import HourlyLimit, Route
-from alerter.core.rules import Level, Per, Rule, Selector, Severity, evaluate
+from alerter.core.notifications import HourlyLimit
+from alerter.core.routes import Route
+from alerter.core.rules import Level, Per, Rule, Severity, evaluate
+from alerter.core.selectors import Selector
 from alerter.core.series import HoldReason, Tenant
 from tests.builders import (
     NOON,
@@ -47,7 +49,7 @@ def test_each_condition_says_what_it_found_and_by_how_much() -> None:
 
     found = evaluate_conditions(level, series("12"), firing=False, now=NOON)
 
-    assert [(each.verdict, each.margin) for each in found] == [
+    assert [(each.verdict, each.distance_text) for each in found] == [
         (Verdict.ACTIVE, "by 7"),
         (Verdict.INACTIVE, "needs 39 more"),
     ]
@@ -71,7 +73,9 @@ def test_a_series_is_judged_at_its_polls(notation: str, now: datetime, expected:
 
 def a_transition(clock: str, before: AlertState, after: AlertState, note: str = "") -> Transition:
     """Return a line of an alert's history."""
-    return Transition(key=a_key(), at=at(clock), before=before, after=after, evidence=an_alert().evidence, note=note)
+    return Transition(
+        key=a_key(), at=at(clock), from_state=before, to_state=after, evidence=an_alert().evidence, detail=note
+    )
 
 
 INACTIVE, PENDING, FIRING = AlertState.INACTIVE, AlertState.PENDING, AlertState.FIRING
@@ -105,7 +109,7 @@ def test_an_alert_is_read_back_from_its_history(
     known = (alert.active_at, alert.fired_at, alert.resolved_at)
     assert alert.state is state
     assert known == tuple(None if each is None else at(each) for each in (active_at, fired_at, resolved_at))
-    assert alert.resolution == ("rule removed" if clock in ("11:45", "12:00") else "")
+    assert alert.resolved_because == ("rule removed" if clock in ("11:45", "12:00") else "")
 
 
 def test_the_history_of_another_alert_does_not_count() -> None:
@@ -176,9 +180,9 @@ def test_why_a_rule_does_not_look_at_a_series(rule: Rule, expected: str) -> None
 )
 def test_which_series_of_a_rule_is_meant(per: Per, tenant: str, reason: str, expected: bool) -> None:  # noqa: FBT001 - a table
     """A reason is part of its tenant's sum, and of the sum of all."""
-    judged = series("5", tenant=tenant, reason=reason)
+    evaluated = series("5", tenant=tenant, reason=reason)
 
-    assert covers_reason(a_rule(per=per), judged, ACME, SPAM) is expected
+    assert covers_reason(a_rule(per=per), evaluated, ACME, SPAM) is expected
 
 
 CRITICAL = frozenset({Severity.CRITICAL})
@@ -218,7 +222,7 @@ SILENCED = MuteSet(silences=(a_silence(),))
 @pytest.mark.parametrize(
     ("alerts", "routes", "mutes", "expected"),
     [
-        pytest.param([an_alert(PENDING)], [], NO_MUTES, NotNotifiedReason.NOTHING_FIRES, id="nothing fires"),
+        pytest.param([an_alert(PENDING)], [], NO_MUTES, NotNotifiedReason.NOT_FIRING, id="nothing fires"),
         pytest.param([an_alert()], [], NO_MUTES, None, id="without routes everybody hears everything"),
         pytest.param([an_alert()], [a_route("mail")], NO_MUTES, NotNotifiedReason.NO_ROUTE, id="no route leads to it"),
         pytest.param(
@@ -251,17 +255,17 @@ def test_routes_that_do_not_fit_are_numbered_as_in_the_file() -> None:
         a_receiver(), [an_alert()], routes, mutes=NO_MUTES, budget=HourlyLimit(), collected_until=None, now=NOON
     )  # fmt: skip
 
-    assert is_routed.missed_routes == ((2, "it takes critical only"), (3, "rules: none of 'Surge' takes it"))
+    assert is_routed.unmatched_routes == ((2, "it takes critical only"), (3, "rules: none of 'Surge' takes it"))
 
 
 @pytest.mark.parametrize(
     ("alert", "sent", "collected_until", "expected"),
     [
-        pytest.param(an_alert(), 30, None, NotNotifiedReason.HELD_BACK, id="it has had its messages"),
+        pytest.param(an_alert(), 30, None, NotNotifiedReason.SUPPRESSED, id="it has had its messages"),
         pytest.param(an_alert(), 29, None, None, id="it has one left"),
         pytest.param(an_alert(severity=Severity.CRITICAL), 30, None, None, id="what is critical passes"),
         pytest.param(
-            an_alert(), 30, NOON + minutes(5), NotNotifiedReason.COLLECTING, id="news is collected for it first"
+            an_alert(), 30, NOON + minutes(5), NotNotifiedReason.GROUPING, id="news is collected for it first"
         ),
     ],
 )
@@ -279,7 +283,7 @@ def test_a_receiver_may_have_to_wait(
         now=NOON,
     )
 
-    assert (is_routed.not_notified_because, is_routed.until) == (expected, collected_until)
+    assert (is_routed.not_notified_because, is_routed.group_until) == (expected, collected_until)
 
 
 def test_of_several_levels_the_highest_is_heard() -> None:

@@ -21,8 +21,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from alerter.core.alerts import Alert, AlertKey, AlertState, AlertSubject, remove, shift_clock, step
-from alerter.core.mutes import MAX_SILENCE, Acknowledgement, AlertMatcher, MuteKind, MuteSet, Silence
+from alerter.core.alerts import Alert, AlertKey, AlertState, AlertSubject, resolve_removed, shift_clock, step
+from alerter.core.mutes import MuteKind, MuteSet
 from alerter.core.notifications import (
     MAX_REPEAT,
     HourlyLimit,
@@ -30,26 +30,22 @@ from alerter.core.notifications import (
     NotificationPlan,
     NotificationState,
     NotifyReason,
-    Receiver,
-    ReceiverName,
-    Route,
-    TargetId,
     plan,
     settled,
 )
+from alerter.core.routes import Receiver, ReceiverName, Route, TargetId
 from alerter.core.rules import (
-    MATCH_ALL,
     Level,
     Per,
     Rule,
     RuleName,
-    Selector,
     Severity,
     TenantSeries,
     evaluate,
     select_series,
     with_no_data_rules,
 )
+from alerter.core.selectors import MATCH_ALL, Selector
 from alerter.core.series import (
     ALL_REASONS,
     ALL_TENANTS,
@@ -60,6 +56,7 @@ from alerter.core.series import (
     Span,
     Tenant,
 )
+from alerter.core.silences import MAX_SILENCE, Acknowledgement, AlertMatcher, Silence
 from alerter.errors import Cause
 from tests.builders import NOON, a_level, a_receiver, a_route, a_rule, a_silence, a_window, minutes
 
@@ -134,7 +131,7 @@ class _Polled:
             changes=() if at is None else (Sample(at, count),),
             coverage=() if at is None else (Span(at, at),),
             poll_interval=POLL_INTERVALS[tenant],
-            failure=self.failure,
+            poll_failure=self.failure,
         )
 
 
@@ -198,8 +195,10 @@ class _Histories(RuleBasedStateMachine):
         """Poll a tenant in vain; after a while it has no data."""
         self.now += passed
         before = self.polled[tenant]
-        since = self.now if before.failure is None else min(before.failure.since, self.now)
-        failure = PollFailure(since=since, at=self.now, cause=Cause.TIMEOUT, detail="no answer within 30s")
+        since = self.now if before.failure is None else min(before.failure.started_at, self.now)
+        failure = PollFailure(
+            started_at=since, last_failed_at=self.now, cause=Cause.TIMEOUT, detail="no answer within 30s"
+        )
         self.polled[tenant] = replace(before, failure=failure)
         self._cycle(tenant)
 
@@ -207,14 +206,14 @@ class _Histories(RuleBasedStateMachine):
     def silence(self, matcher: AlertMatcher, lasting: timedelta) -> None:
         """Ask for quiet."""
         wanted = replace(a_silence(len(self.silences) + 1), matcher=matcher)
-        self.silences.append(replace(wanted, since=self.now, until=self.now + lasting))
+        self.silences.append(replace(wanted, starts_at=self.now, ends_at=self.now + lasting))
 
     @precondition(lambda self: self.silences)
     @rule()
     def expire(self) -> None:
         """End the newest silence before its time."""
         newest = self.silences[-1]
-        self.silences[-1] = replace(newest, until=min(newest.until, max(self.now, newest.since)))
+        self.silences[-1] = replace(newest, ends_at=min(newest.ends_at, max(self.now, newest.starts_at)))
 
     @precondition(lambda self: any(alert.is_firing for alert in self.alerts.values()))
     @rule(data=st.data())
@@ -222,10 +221,15 @@ class _Histories(RuleBasedStateMachine):
         """Say that somebody is at it."""
         firing = sorted((alert for alert in self.alerts.values() if alert.is_firing), key=lambda alert: alert.key.id)
         alert = data.draw(st.sampled_from(firing))
-        topic = alert.key.topic
-        self.broken.pop(topic, None)
-        self.acknowledgements[topic] = self.lease_state[topic] = Acknowledgement(
-            topic=topic, severity=alert.key.severity, value=alert.value, author="ann", comment="on it", at=self.now
+        subject = alert.key.subject
+        self.broken.pop(subject, None)
+        self.acknowledgements[subject] = self.lease_state[subject] = Acknowledgement(
+            subject=subject,
+            severity=alert.key.severity,
+            value=alert.value,
+            author="ann",
+            comment="on it",
+            acknowledged_at=self.now,
         )
 
     @rule(name=_NAME, levels=_LEVELS, per=st.sampled_from([Per.REASON, Per.REASON, Per.TENANT, Per.ALL]))
@@ -300,11 +304,14 @@ class _Histories(RuleBasedStateMachine):
         self.read_since_jump = {}
         self.sent = {name: [] for name in RECEIVERS}
         self.alerts = {key: shift_clock(alert, by=by) for key, alert in self.alerts.items()}
-        firing = {key.topic for key, alert in self.alerts.items() if alert.is_firing}
-        kept = {topic: each for topic, each in self.acknowledgements.items() if topic in firing}
-        self.acknowledgements = {topic: each.moved(by) for topic, each in kept.items()}
-        self.broken = {topic: at + by for topic, at in self.broken.items() if topic in firing}
-        self.lease_state = {topic: replace(each, at=each.at + by) for topic, each in self.lease_state.items()}
+        firing = {key.subject for key, alert in self.alerts.items() if alert.is_firing}
+        kept = {subject: each for subject, each in self.acknowledgements.items() if subject in firing}
+        self.acknowledgements = {subject: each.moved(by) for subject, each in kept.items()}
+        self.broken = {subject: at + by for subject, at in self.broken.items() if subject in firing}
+        self.lease_state = {
+            subject: replace(each, acknowledged_at=each.acknowledged_at + by)
+            for subject, each in self.lease_state.items()
+        }
         # Levels that are over stay on the clock of then: whether one of them broke an acknowledgement is not known.
         self.doubtful = set(kept)
 
@@ -318,7 +325,7 @@ class _Histories(RuleBasedStateMachine):
         planned = self._plan(scope)
         self._check_notices(planned)
         self._record(planned)
-        self.acknowledgements |= {each.topic: each for each in planned.broken}
+        self.acknowledgements |= {each.subject: each for each in planned.broken}
         self._check_what_is_known(planned, scope)
         self._check_a_restart(scope)
         self.is_whole = True
@@ -337,7 +344,7 @@ class _Histories(RuleBasedStateMachine):
                     self.alerts[key], _ = step(alert, evaluation, level, now=self.now)
         for key, alert in self.alerts.items():
             if key.tenant in scope and key not in seen:
-                self.alerts[key], _ = remove(alert, why="rule removed", now=self.now)
+                self.alerts[key], _ = resolve_removed(alert, why="rule removed", now=self.now)
 
     def _plan(self, scope: Iterable[Tenant]) -> NotificationPlan:
         hourly_limits = {
@@ -348,7 +355,7 @@ class _Histories(RuleBasedStateMachine):
             for name in self.receivers
         }
         mutes = MuteSet(
-            silences=[each for each in self.silences if each.until > self.now - MAX_SILENCE],
+            silences=[each for each in self.silences if each.ends_at > self.now - MAX_SILENCE],
             acknowledgements=self.acknowledgements,
             windows_by_rule=self.windows,
         )
@@ -363,11 +370,11 @@ class _Histories(RuleBasedStateMachine):
         )
 
     def _settled(self, scope: Iterable[Tenant]) -> Sequence[NotificationState]:
-        known = [entry for entry in self.notified.values() if entry.topic.tenant in scope]
+        known = [entry for entry in self.notified.values() if entry.subject.tenant in scope]
         found = settled(known, self.receivers.values())
         for entry in found.left:
-            del self.notified[entry.receiver, entry.target, entry.topic]
-        self.notified |= {(entry.receiver, entry.target, entry.topic): entry for entry in found.moved}
+            del self.notified[entry.receiver, entry.target, entry.subject]
+        self.notified |= {(entry.receiver, entry.target, entry.subject): entry for entry in found.moved}
         return found.notified
 
     def _record(self, planned: NotificationPlan) -> None:
@@ -379,32 +386,32 @@ class _Histories(RuleBasedStateMachine):
             self.sent[name].append(self.now)
             self.suppressed[name] = 0
             for target in notification.targets:
-                for notice in notification.notices:
-                    self._read(target, notice, f"m{self.messages}")
+                for item in notification.items:
+                    self._read(target, item, f"m{self.messages}")
         for name in {held.receiver.name for held in planned.suppressed}:
             self.suppressed[name] += 1
         for entry in (*planned.notified, *planned.noted):
             is_begun = entry.state is FIRING and not entry.thread
             thread = threads[entry.receiver, entry.target] if is_begun else entry.thread
-            self.notified[entry.receiver, entry.target, entry.topic] = replace(entry, thread=thread)
+            self.notified[entry.receiver, entry.target, entry.subject] = replace(entry, thread=thread)
         for entry in planned.noted:
             assert not self.receivers[entry.receiver].send_resolved, "an end is told where it is wanted"
-            del self.believed[entry.target, entry.topic]
+            del self.believed[entry.target, entry.subject]
 
-    def _read(self, target: TargetId, notice: NotificationItem, message: str) -> None:
-        who = target, notice.alert.key.topic
+    def _read(self, target: TargetId, item: NotificationItem, message: str) -> None:
+        who = target, item.alert.key.subject
         before = self.believed.pop(who, None)
         self.read_since_jump[who] = self.now
-        if notice.reason is not NotifyReason.RESOLVED:
+        if item.reason is not NotifyReason.RESOLVED:
             thread = message if before is None else before.thread
-            self.believed[who] = _Belief(severity=notice.alert.key.severity, read_at=self.now, thread=thread)
+            self.believed[who] = _Belief(severity=item.alert.key.severity, read_at=self.now, thread=thread)
 
     # what is true, worked out a second time
 
-    def _highest(self, name: ReceiverName, target: TargetId, topic: AlertSubject) -> Alert | None:
+    def _highest(self, name: ReceiverName, target: TargetId, subject: AlertSubject) -> Alert | None:
         """Return the highest firing alert of a topic that is for a receiver, or that was told to its target."""
-        known = self.believed.get((target, topic))
-        firing = [alert for key, alert in self.alerts.items() if key.topic == topic and alert.is_firing]
+        known = self.believed.get((target, subject))
+        firing = [alert for key, alert in self.alerts.items() if key.subject == subject and alert.is_firing]
         is_routed = [
             alert
             for alert in firing
@@ -422,7 +429,7 @@ class _Histories(RuleBasedStateMachine):
         """Say whether a silence, a window or missing data hides an alert from a receiver; all windows are in UTC."""
         ways = self._ways(name, alert)
         return (
-            any(each.since <= self.now < each.until and each.matcher.matches(alert, {}) for each in self.silences)
+            any(each.starts_at <= self.now < each.ends_at and each.matcher.matches(alert, {}) for each in self.silences)
             or (alert.key.rule in self.windows and not 8 <= self.now.hour < 18)
             or (self._has_no_data(alert.key.tenant) and not alert.is_no_data)
             or (bool(ways) and self.now.hour == 12 and all(route.mute_windows for route in ways))
@@ -432,20 +439,20 @@ class _Histories(RuleBasedStateMachine):
         return any(alert.is_firing and alert.is_no_data for key, alert in self.alerts.items() if key.tenant == tenant)
 
     def _is_acknowledged(self, alert: Alert) -> bool:
-        lease_state = self.lease_state.get(alert.key.topic)
-        if alert.key.topic in self.doubtful:
+        lease_state = self.lease_state.get(alert.key.subject)
+        if alert.key.subject in self.doubtful:
             return True
         return lease_state is not None and alert.key.severity.rank <= lease_state.severity.rank
 
     def _forget_acknowledgements(self) -> None:
         """Drop the acknowledgements whose topic is over, or has got worse: kept from poll to poll, not worked out."""
         firing = [alert for alert in self.alerts.values() if alert.is_firing]
-        going_on = {alert.key.topic for alert in firing}
-        risen = {alert.key.topic for alert in firing if _is_worse(alert, self.lease_state.get(alert.key.topic))}
-        self.broken = {topic: at for topic, at in self.broken.items() if topic in going_on}
+        going_on = {alert.key.subject for alert in firing}
+        risen = {alert.key.subject for alert in firing if _is_worse(alert, self.lease_state.get(alert.key.subject))}
+        self.broken = {subject: at for subject, at in self.broken.items() if subject in going_on}
         self.broken |= dict.fromkeys(risen, self.now)
         self.lease_state = {
-            topic: each for topic, each in self.lease_state.items() if topic in going_on and topic not in risen
+            subject: each for subject, each in self.lease_state.items() if subject in going_on and subject not in risen
         }
         self.doubtful &= going_on
 
@@ -458,61 +465,61 @@ class _Histories(RuleBasedStateMachine):
             name = notification.receiver.name
             assert notification.suppressed == self.suppressed[name], "the next message says how many were held back"
             within = {at for at in self.sent[name] if at > self.now - HOUR}
-            is_urgent = any(map(_is_urgent, notification.notices))
+            is_urgent = any(map(_is_urgent, notification.items))
             assert is_urgent or len(within) < notification.receiver.max_per_hour, "an hour has no more"
-            for notice in notification.notices:
-                assert not self._is_muted(name, notice.alert), "a mute makes the plan empty"
+            for item in notification.items:
+                assert not self._is_muted(name, item.alert), "a mute makes the plan empty"
                 for target in notification.targets:
-                    self._check_notice(notification.receiver, target, notice)
+                    self._check_notice(notification.receiver, target, item)
         for notification in planned.suppressed:
-            assert not any(map(_is_urgent, notification.notices)), "what is critical passes"
+            assert not any(map(_is_urgent, notification.items)), "what is critical passes"
 
-    def _check_notice(self, receiver: Receiver, target: TargetId, notice: NotificationItem) -> None:
-        topic, severity = notice.alert.key.topic, notice.alert.key.severity
-        before = self.believed.get((target, topic))
-        highest = self._highest(receiver.name, target, topic)
-        if notice.reason is NotifyReason.RESOLVED:
+    def _check_notice(self, receiver: Receiver, target: TargetId, item: NotificationItem) -> None:
+        subject, severity = item.alert.key.subject, item.alert.key.severity
+        before = self.believed.get((target, subject))
+        highest = self._highest(receiver.name, target, subject)
+        if item.reason is NotifyReason.RESOLVED:
             assert before is not None, "nobody is told of the end of what he was never told of"
             assert highest is None, "nothing is over that fires"
             assert receiver.send_resolved
             return
         assert highest is not None
         assert severity is highest.key.severity, "a receiver hears the highest level only"
-        if notice.reason is NotifyReason.FIRST:
+        if item.reason is NotifyReason.FIRST:
             assert before is None, "nobody is told twice of a beginning"
             return
         assert before is not None, "there is no news of what he was never told of"
-        assert notice.previous_state is not None
-        assert notice.previous_state.thread == before.thread, "all of an episode is one conversation"
-        self._check_direction(receiver, target, notice, before)
+        assert item.previous_state is not None
+        assert item.previous_state.thread == before.thread, "all of an episode is one conversation"
+        self._check_direction(receiver, target, item, before)
 
-    def _check_direction(self, receiver: Receiver, target: TargetId, notice: NotificationItem, before: _Belief) -> None:
-        rise = notice.alert.key.severity.rank - before.severity.rank
-        assert (rise > 0) is (notice.reason is NotifyReason.RAISED)
-        assert (rise < 0) is (notice.reason is NotifyReason.LOWERED)
-        topic = notice.alert.key.topic
-        if notice.reason is NotifyReason.BROKEN:
-            assert topic in self.broken, "an acknowledgement has broken"
-            assert notice.mute_ended is not None
-            assert notice.mute_ended.kind is MuteKind.ACKNOWLEDGEMENT
+    def _check_direction(self, receiver: Receiver, target: TargetId, item: NotificationItem, before: _Belief) -> None:
+        rise = item.alert.key.severity.rank - before.severity.rank
+        assert (rise > 0) is (item.reason is NotifyReason.RAISED)
+        assert (rise < 0) is (item.reason is NotifyReason.LOWERED)
+        subject = item.alert.key.subject
+        if item.reason is NotifyReason.BROKEN:
+            assert subject in self.broken, "an acknowledgement has broken"
+            assert item.mute_ended is not None
+            assert item.mute_ended.kind is MuteKind.ACKNOWLEDGEMENT
             return
-        read_at = self.read_since_jump.get((target, topic))
+        read_at = self.read_since_jump.get((target, subject))
         if rise == 0 and read_at is not None:
             assert self.now - read_at >= receiver.repeat_interval, "nobody is told twice within the interval"
 
     def _check_what_is_known(self, planned: NotificationPlan, scope: Iterable[Tenant]) -> None:
         held = {target for each in planned.suppressed for target in each.targets}
-        for topic in {key.topic for key in self.alerts if key.tenant in scope}:
+        for subject in {key.subject for key in self.alerts if key.tenant in scope}:
             for receiver in self.receivers.values():
                 for target in receiver.targets:
                     if target not in held:
-                        self._check_known(receiver, target, topic)
+                        self._check_known(receiver, target, subject)
 
-    def _check_known(self, receiver: Receiver, target: TargetId, topic: AlertSubject) -> None:
-        before = self.believed.get((target, topic))
-        highest = self._highest(receiver.name, target, topic)
+    def _check_known(self, receiver: Receiver, target: TargetId, subject: AlertSubject) -> None:
+        before = self.believed.get((target, subject))
+        highest = self._highest(receiver.name, target, subject)
         if highest is None:
-            ended = None if before is None else self.alerts[_key(topic, before.severity)]
+            ended = None if before is None else self.alerts[_key(subject, before.severity)]
             assert ended is None or self._is_muted(receiver.name, ended), "who was told of it is told of its end"
             return
         if self._is_muted(receiver.name, highest) or self._is_acknowledged(highest):
@@ -521,8 +528,8 @@ class _Histories(RuleBasedStateMachine):
         assert before.severity is highest.key.severity, "what was told is what is true"
         if not self._is_routed(receiver.name, highest):
             return
-        broken_at = self.broken.get(topic)
-        assert broken_at is None or topic in self.doubtful or before.read_at >= broken_at, "a break is told at once"
+        broken_at = self.broken.get(subject)
+        assert broken_at is None or subject in self.doubtful or before.read_at >= broken_at, "a break is told at once"
         distance = max(MAX_REPEAT, receiver.repeat_interval)
         assert abs(self.now - before.read_at) <= distance, "reminders never end"
 
@@ -533,7 +540,7 @@ class _Histories(RuleBasedStateMachine):
     @invariant()
     def what_is_kept_is_what_was_read(self) -> None:
         """What `plan` will compare with is what the receivers have read."""
-        kept = {(target, topic): each for (_, target, topic), each in self.notified.items() if each.state is FIRING}
+        kept = {(target, subject): each for (_, target, subject), each in self.notified.items() if each.state is FIRING}
         assert {who: (entry.severity, entry.thread) for who, entry in kept.items()} == {
             who: (belief.severity, belief.thread) for who, belief in self.believed.items()
         }
@@ -544,7 +551,7 @@ class _Histories(RuleBasedStateMachine):
             return
         for name in RECEIVERS:
             self.receivers.setdefault(name, a_receiver(name, targets=[self._new_url()]))
-        self.silences = [replace(each, until=min(each.until, self.now)) for each in self.silences]
+        self.silences = [replace(each, ends_at=min(each.ends_at, self.now)) for each in self.silences]
         self.windows = {}
         self.routes = [replace(route, mute_windows=()) for route in self.routes]
         for _ in range(6):
@@ -553,24 +560,24 @@ class _Histories(RuleBasedStateMachine):
                 self.poll_well(tenant, minutes(passed), dict.fromkeys(REASONS, 0))
 
         here = {target for receiver in self.receivers.values() for target in receiver.targets}
-        left = [topic for target, topic in self.believed if target in here]
+        left = [subject for target, subject in self.believed if target in here]
         assert left == [], "whoever was told of a firing alert is told of its end"
 
 
-def _key(topic: AlertSubject, severity: Severity) -> AlertKey:
-    return AlertKey(rule=topic.rule, severity=severity, tenant=topic.tenant, reason=topic.reason)
+def _key(subject: AlertSubject, severity: Severity) -> AlertKey:
+    return AlertKey(rule=subject.rule, severity=severity, tenant=subject.tenant, reason=subject.reason)
 
 
-def _is_urgent(notice: NotificationItem) -> bool:
-    begins = notice.reason in {NotifyReason.FIRST, NotifyReason.RAISED}
-    return notice.alert.key.rule == "No data" or (begins and notice.alert.key.severity is CRITICAL)
+def _is_urgent(item: NotificationItem) -> bool:
+    begins = item.reason in {NotifyReason.FIRST, NotifyReason.RAISED}
+    return item.alert.key.rule == "No data" or (begins and item.alert.key.severity is CRITICAL)
 
 
 def _is_worse(alert: Alert, since: Acknowledgement | None) -> bool:
     if since is None or alert.fired_at is None:
         return False
     has_doubled = bool(since.value) and alert.value is not None and alert.value >= 2 * (since.value or 0)
-    return has_doubled or (alert.key.severity.rank > since.severity.rank and alert.fired_at > since.at)
+    return has_doubled or (alert.key.severity.rank > since.severity.rank and alert.fired_at > since.acknowledged_at)
 
 
 @pytest.mark.hypothesis

@@ -37,7 +37,7 @@ def test_an_archive_shows_itself_as_the_series_that_was_seen(notation: str) -> N
     tenant = a_polled_tenant(notation)
     history = tenant.reasons[0] if tenant.reasons else tenant.polling
 
-    shown = history.as_of(history.poll_times.polls[-1], window=span("2h"))
+    shown = history.series_at(history.poll_times.polls[-1], window=span("2h"))
 
     expected = series(notation)
     assert [shown.value_at(at(f"11:{minute:02}")) for minute in range(30, 60)] == [
@@ -46,7 +46,7 @@ def test_an_archive_shows_itself_as_the_series_that_was_seen(notation: str) -> N
     assert shown.value_at(NOON) == expected.value_at(NOON)
     assert shown.newest_sample(until=NOON) == expected.newest_sample(until=NOON)
     assert [*shown.coverage] == [*expected.coverage]
-    assert shown.failure == expected.failure
+    assert shown.poll_failure == expected.poll_failure
     assert shown.last_success_at(now=NOON) == expected.last_success_at(now=NOON)
 
 
@@ -55,7 +55,7 @@ def test_a_history_shows_the_other_reasons_as_they_were_known_then() -> None:
     first, second = (a_polled_tenant(notation).reasons[0] for notation in ("1 2 3", "4 5 6"))
     history = replace(a_polled_tenant("7 8 9").reasons[0], others=(first, second))
 
-    others = history.as_of(history.poll_times.polls[-1], window=span("2h")).others
+    others = history.series_at(history.poll_times.polls[-1], window=span("2h")).others
 
     assert [each.value_at(NOON) for each in others[:]] == [3, 6]
     assert others[1].value_at(NOON) == 6
@@ -65,7 +65,7 @@ def test_an_archive_shows_only_what_was_known_then() -> None:
     """Neither what came later nor what is older than a rule looks back, but for the value at that time."""
     history = a_polled_tenant("1 2 3 4 5 6 7 8 9").reasons[0]
 
-    shown = history.as_of(to_epoch_us(at("11:50")), window=minutes(5))
+    shown = history.series_at(to_epoch_us(at("11:50")), window=minutes(5))
 
     assert [*shown.changes] == [
         Sample(at(f"11:{minute}"), count) for minute, count in ((30, 3), (35, 4), (40, 5), (45, 6), (50, 7))
@@ -84,11 +84,11 @@ def test_an_archive_knows_what_its_tenant_and_its_reason_are() -> None:
     ]
     [history] = history_from_polls(ACME, polled, poll_interval=minutes(5), timezone=tokyo).reasons
 
-    shown = history.as_of(to_epoch_us(NOON), window=span("1h"))
+    shown = history.series_at(to_epoch_us(NOON), window=span("1h"))
 
     assert (shown.tenant, shown.reason, shown.timezone) == ("acme", "Spam", tokyo)
     assert (shown.first_polled_at, shown.first_held_at, shown.poll_interval) == (at("11:50"), NOON, minutes(5))
-    assert from_epoch_us(history.seen_since) == at("11:55")
+    assert from_epoch_us(history.first_seen_at) == at("11:55")
 
 
 @_SETTINGS
@@ -99,8 +99,8 @@ def test_a_sum_of_reasons_is_the_sum_that_is_judged_live(polled: Sequence[Snapsh
     total = sum_of_reasons([tenant.polling, *tenant.reasons])
 
     for now in tenant.polling.poll_times.polls[-5:]:
-        parts = [each.as_of(now, window=span("3h")) for each in (tenant.polling, *tenant.reasons)]
-        assert values(total.as_of(now, window=span("3h"))) == values(live_sum_of_reasons(parts))
+        parts = [each.series_at(now, window=span("3h")) for each in (tenant.polling, *tenant.reasons)]
+        assert values(total.series_at(now, window=span("3h"))) == values(live_sum_of_reasons(parts))
 
 
 @_SETTINGS
@@ -118,7 +118,7 @@ def test_a_sum_of_tenants_is_the_sum_that_is_judged_live(
 
     for now in total.poll_times.polls[-8:]:
         expected = live_sum_of_tenants([known_by(each, now) for each in sums])
-        shown = total.as_of(now, window=span("3h"))
+        shown = total.series_at(now, window=span("3h"))
         assert shown.value_at(from_epoch_us(now)) == expected.value_at(from_epoch_us(now))
         for back in (1, 2, 3, 5, 8, 13):
             then = from_epoch_us(now) - minutes(back)
@@ -134,7 +134,7 @@ def reference(series: Series, then: datetime) -> Sample | None:
 def known_by(history: SeriesHistory, now: int) -> Series:
     """Return the sum of a tenant as of its last poll so far, which is what is known of it."""
     before = [poll for poll in history.poll_times.polls if poll <= now]
-    return history.as_of(before[-1] if before else 0, window=span("3h"))
+    return history.series_at(before[-1] if before else 0, window=span("3h"))
 
 
 def test_a_sum_of_tenants_is_polled_whenever_one_of_them_is_and_all_are_known() -> None:
@@ -148,7 +148,7 @@ def test_a_sum_of_tenants_is_polled_whenever_one_of_them_is_and_all_are_known() 
 
     assert (total.tenant, total.reason) == (ALL_TENANTS, ALL_REASONS)
     assert [from_epoch_us(poll) for poll in total.poll_times.polls] == [at("11:55"), at("11:58"), NOON]
-    assert [*total.poll_times.owners] == [0, 1, 0]
+    assert [*total.poll_times.owner_indexes] == [0, 1, 0]
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_a_sum_with_an_unknown_part_is_unknown() -> None:
 
     total = sum_of_reasons([tenant.polling, tenant.reasons[0], unknown])
 
-    assert total.as_of(to_epoch_us(NOON), window=span("1h")).value_at(NOON) is None
+    assert total.series_at(to_epoch_us(NOON), window=span("1h")).value_at(NOON) is None
 
 
 def test_a_tenant_that_was_never_polled_well_has_no_counts() -> None:
@@ -213,10 +213,10 @@ def test_a_tenant_that_was_never_polled_well_has_no_counts() -> None:
 
     tenant = history_from_polls(ACME, failed, poll_interval=minutes(5))
 
-    shown = tenant.polling.as_of(to_epoch_us(NOON), window=span("1h"))
+    shown = tenant.polling.series_at(to_epoch_us(NOON), window=span("1h"))
     assert (tenant.reasons, [*shown.coverage], shown.first_polled_at) == ([], [], None)
-    assert shown.failure is not None
-    assert (shown.failure.since, shown.failure.cause, shown.failure.detail) == (
+    assert shown.poll_failure is not None
+    assert (shown.poll_failure.started_at, shown.poll_failure.cause, shown.poll_failure.detail) == (
         at("11:55"),
         Cause.TLS,
         "no certificate",

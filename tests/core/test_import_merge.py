@@ -21,7 +21,7 @@ from alerter.core.import_merge import (
     merge_runs,
     steps,
 )
-from alerter.core.poll_times import NEVER, FailureRun, PollRun, good_polls_of, numbers, packed_instants
+from alerter.core.poll_times import NEVER, FailureRun, PollRun, int64_array, packed_instants, successful_polls
 from alerter.core.readings import NOTHING, Rows, given_by
 from alerter.core.series import HoldReason, Tenant, to_epoch_us
 from alerter.errors import Cause
@@ -62,13 +62,13 @@ def recorded(coverage: str, *changes: tuple[str, int], base: int | None = None) 
     return ImportedHistory(
         tenant=ACME,
         runs=runs(coverage),
-        polls=good_polls_of(runs(coverage)),
+        polls=successful_polls(runs(coverage)),
         first_seen={SPAM: to_epoch_us(at("09:00"))},
         bases={} if base is None else {SPAM: Base(at=to_epoch_us(at("09:00")), held=base)},
         reasons=[SPAM],
-        at=numbers(to_epoch_us(at(clock)) for clock, _ in changes),
-        changed=numbers(0 for _ in changes),
-        held=numbers(held for _, held in changes),
+        at=int64_array(to_epoch_us(at(clock)) for clock, _ in changes),
+        changed=int64_array(0 for _ in changes),
+        held=int64_array(held for _, held in changes),
     )
 
 
@@ -159,12 +159,12 @@ def test_records_add_whole_polls_only(own: Polls, coverage: list[tuple[int, int]
     records = ImportedHistory(
         tenant=ACME,
         runs=begins,
-        polls=good_polls_of(begins),
+        polls=successful_polls(begins),
         first_seen={},
         reasons=[],
-        at=numbers(),
-        changed=numbers(),
-        held=numbers(),
+        at=int64_array(),
+        changed=int64_array(),
+        held=int64_array(),
     )
     stored = stored_of(own).coverage
 

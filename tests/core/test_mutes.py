@@ -11,25 +11,12 @@ from hypothesis import strategies as st
 
 from alerter.core.alerts import Alert, AlertState
 from alerter.core.conditions import Evidence, NoData
-from alerter.core.mutes import (
-    NO_MUTES,
-    Acknowledgement,
-    Mute,
-    MuteKind,
-    MuteSet,
-    MuteWindow,
-    Silence,
-    WindowName,
-    active_window,
-    began_at,
-    broken_now,
-    current_acknowledgements,
-    ended_mute,
-    latest_ended,
-    muted_by,
-)
-from alerter.core.rules import Selector, Severity
+from alerter.core.mute_windows import MuteWindow, WindowName
+from alerter.core.mutes import NO_MUTES, Mute, MuteKind, MuteSet, active_window, ended_mute, latest_ended, muted_by
+from alerter.core.rules import Severity
+from alerter.core.selectors import Selector
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, Tenant
+from alerter.core.silences import Acknowledgement, Silence, broken_now, current_acknowledgements, firing_started_at
 from tests.builders import (
     NOON,
     a_key,
@@ -43,7 +30,7 @@ from tests.builders import (
 
 INFO, WARNING, CRITICAL = Severity.INFO, Severity.WARNING, Severity.CRITICAL
 QUIET, PENDING = AlertState.INACTIVE, AlertState.PENDING
-TOPIC = a_key().topic
+TOPIC = a_key().subject
 
 
 def _instant(text: str) -> datetime:
@@ -52,7 +39,7 @@ def _instant(text: str) -> datetime:
 
 
 def _no_data_alert() -> Alert:
-    evidence = (Evidence(condition=NoData.name, limit="no data for 15m"),)
+    evidence = (Evidence(condition=NoData.name, limit_text="no data for 15m"),)
     return replace(an_alert(key=a_key(rule="No data", reason=ALL_REASONS), value=None), evidence=evidence)
 
 
@@ -165,9 +152,9 @@ def test_an_acknowledgement_covers_its_alert_until_it_resolves_or_gets_worse(
     *, acknowledgement: Acknowledgement, alert: Alert, expected: bool
 ) -> None:
     """Whoever is at it is not reminded, but hears of it when it has become another matter."""
-    mutes = MuteSet(acknowledgements={alert.key.topic: acknowledgement})
+    mutes = MuteSet(acknowledgements={alert.key.subject: acknowledgement})
 
-    assert acknowledgement.holds(alert) is expected
+    assert acknowledgement.covers(alert) is expected
     assert (muted_by(alert, mutes, now=NOON) is not None) is expected
 
 
@@ -218,8 +205,8 @@ def test_an_acknowledgement_says_who_is_at_it() -> None:
 )
 def test_an_episode_begins_with_the_first_of_the_levels_that_overlap(alerts: Sequence[Alert], expected: str) -> None:
     """A topic fires without a pause as long as one of its levels does."""
-    assert began_at(alerts) == (at(expected) if expected else None)
-    assert began_at(reversed(alerts)) == began_at(alerts)
+    assert firing_started_at(alerts) == (at(expected) if expected else None)
+    assert firing_started_at(reversed(alerts)) == firing_started_at(alerts)
 
 
 @pytest.mark.parametrize(

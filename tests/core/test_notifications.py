@@ -20,13 +20,12 @@ from alerter.core.notifications import (
     NotificationPlan,
     NotificationState,
     NotifyReason,
-    Receiver,
-    Route,
     Settled,
     next_repeat_at,
     plan,
     settled,
 )
+from alerter.core.routes import Receiver, Route
 from alerter.core.rules import Severity
 from alerter.core.series import ALL_REASONS
 from tests.builders import (
@@ -65,11 +64,11 @@ def _planned(
 
 
 def _reasons(planned: NotificationPlan) -> list[NotifyReason]:
-    return [notice.reason for notice in _notices(planned)]
+    return [item.reason for item in _notices(planned)]
 
 
 def _notices(planned: NotificationPlan) -> list[NotificationItem]:
-    return [notice for notification in planned.notifications for notice in notification.notices]
+    return [item for notification in planned.notifications for item in notification.items]
 
 
 _CRITICAL_ONLY = a_route(severities=[CRITICAL])
@@ -180,9 +179,7 @@ def test_a_receiver_is_told_what_differs_from_what_it_knows(
     """The decision compares what is true with what was told; the order of events plays no part."""
     found = _planned(alerts, notified, routes=routes)
 
-    assert [(notice.reason, notice.alert.key.severity) for notice in _notices(found)] == (
-        [expected] if expected else []
-    )
+    assert [(item.reason, item.alert.key.severity) for item in _notices(found)] == ([expected] if expected else [])
     assert _planned(reversed(alerts), notified, routes=routes) == found
 
 
@@ -202,7 +199,7 @@ def test_what_a_receiver_was_told_is_kept(
     """The plan returns what the receiver knows once it is sent."""
     [entry] = _planned([alert], notified).notified
 
-    assert entry == a_told(state, topic=alert.key.topic, severity=severity, told_at="12:00")
+    assert entry == a_told(state, subject=alert.key.subject, severity=severity, told_at="12:00")
 
 
 def test_a_notice_says_what_the_receiver_was_told_before() -> None:
@@ -284,7 +281,7 @@ def test_a_receiver_without_all_clears_is_not_told_of_the_end() -> None:
 
     assert (ended.notifications, ended.notified) == ((), ())
     assert [entry.state for entry in ended.noted] == [QUIET]
-    assert [notice.reason for notice in _notices(again)] == [NotifyReason.FIRST]
+    assert [item.reason for item in _notices(again)] == [NotifyReason.FIRST]
 
 
 def test_a_receiver_is_told_of_the_end_unless_it_says_otherwise() -> None:
@@ -300,7 +297,7 @@ def test_without_all_clears_other_news_is_told_alone() -> None:
 
     found = _planned([a_resolved(), other], [a_told()], receiver=a_receiver(send_resolved=False))
 
-    assert [notice.alert for notice in _notices(found)] == [other]
+    assert [item.alert for item in _notices(found)] == [other]
     assert ([entry.state for entry in found.notified], [entry.state for entry in found.noted]) == ([FIRING], [QUIET])
 
 
@@ -344,7 +341,7 @@ def test_no_data_is_told_to_whoever_hears_of_some_of_the_reasons() -> None:
     """Who is told of one hold reason is told when none of them can be seen any more."""
     unseen = replace(
         an_alert(key=a_key(rule="No data", reason=ALL_REASONS)),
-        evidence=(Evidence(condition=NoData.name, limit="no data for 15m"),),
+        evidence=(Evidence(condition=NoData.name, limit_text="no data for 15m"),),
     )
 
     assert a_route(reasons=["*Impersonation*"]).matches(unseen)
@@ -368,7 +365,7 @@ def test_one_message_tells_all_the_worst_first() -> None:
 
     [notification] = _planned([over, unseen, few, many, critical], [a_told(severity=CRITICAL)]).notifications
 
-    assert [notice.alert for notice in notification.notices] == [critical, many, few, unseen, over]
+    assert [item.alert for item in notification.items] == [critical, many, few, unseen, over]
 
 
 # reminders
@@ -443,7 +440,7 @@ def test_news_begins_the_reminders_anew() -> None:
     [raised] = _planned([an_alert(severity=CRITICAL)], notified).notified
     [repeated] = _planned([an_alert()], notified, now=at("11:00") + span("1d")).notified
 
-    assert (raised.repeats, repeated.repeats) == (0, 4)
+    assert (raised.repeat_count, repeated.repeat_count) == (0, 4)
 
 
 # threads
@@ -515,36 +512,36 @@ def test_after_a_mute_only_what_still_differs_is_told(
     alerts: list[Alert], notified: list[NotificationState], expected: list[NotifyReason]
 ) -> None:
     """And the message says that a silence has just ended."""
-    notices = _notices(_planned(alerts, notified, mutes=_SILENT_BEFORE))
+    items = _notices(_planned(alerts, notified, mutes=_SILENT_BEFORE))
 
-    assert [notice.reason for notice in notices] == expected
+    assert [item.reason for item in items] == expected
     ended = Mute(kind=MuteKind.SILENCE, name="1 by ann", until=at("11:55"), comment="known")
-    assert {notice.mute_ended for notice in notices} <= {ended}
+    assert {item.mute_ended for item in items} <= {ended}
 
 
 def test_without_a_mute_no_message_says_that_one_has_ended() -> None:
     """A silence that ended before the alert began has hidden nothing."""
-    [notice] = _notices(_planned([an_alert(since="11:58")], mutes=_SILENT_BEFORE))
+    [item] = _notices(_planned([an_alert(since="11:58")], mutes=_SILENT_BEFORE))
 
-    assert notice.mute_ended is None
+    assert item.mute_ended is None
 
 
 def test_a_first_message_says_that_a_mute_has_ended_that_hid_another_level() -> None:
     """The warning was hidden when it began, though the critical level began after the silence."""
     alerts = [an_alert(since="11:30"), an_alert(severity=CRITICAL, since="11:58")]
 
-    [notice] = _notices(_planned(alerts, mutes=_SILENT_BEFORE))
+    [item] = _notices(_planned(alerts, mutes=_SILENT_BEFORE))
 
-    assert notice.mute_ended is not None
+    assert item.mute_ended is not None
 
 
 def test_a_first_message_says_nothing_of_what_its_receiver_would_not_have_heard() -> None:
     """The warning was hidden, but it is not for this receiver."""
     alerts = [an_alert(since="11:30"), an_alert(severity=CRITICAL, since="11:58")]
 
-    [notice] = _notices(_planned(alerts, routes=[_CRITICAL_ONLY], mutes=_SILENT_BEFORE))
+    [item] = _notices(_planned(alerts, routes=[_CRITICAL_ONLY], mutes=_SILENT_BEFORE))
 
-    assert notice.mute_ended is None
+    assert item.mute_ended is None
 
 
 def test_what_was_silenced_of_a_topic_is_its_highest_level() -> None:
@@ -558,7 +555,7 @@ def test_what_was_silenced_of_a_topic_is_its_highest_level() -> None:
 
 
 def _acknowledged(severity: Severity = WARNING, value: int | None = 120) -> MuteSet:
-    return MuteSet(acknowledgements={a_key().topic: an_acknowledgement(severity=severity, value=value)})
+    return MuteSet(acknowledgements={a_key().subject: an_acknowledgement(severity=severity, value=value)})
 
 
 @pytest.mark.parametrize(
@@ -602,23 +599,23 @@ def test_who_is_at_it_hears_only_that_it_is_worse_or_over(
     alerts: list[Alert], notified: list[NotificationState], mutes: MuteSet, expected: list[NotifyReason]
 ) -> None:
     """And then the message says that it had been acknowledged, where that no longer holds."""
-    notices = _notices(_planned(alerts, notified, mutes=mutes))
+    items = _notices(_planned(alerts, notified, mutes=mutes))
 
-    assert [notice.reason for notice in notices] == expected
-    ended = [notice.mute_ended and notice.mute_ended.name for notice in notices]
+    assert [item.reason for item in items] == expected
+    ended = [item.mute_ended and item.mute_ended.name for item in items]
     assert ended == ([] if not expected else [None] if expected == [NotifyReason.RESOLVED] else ["ann"])
 
 
 def test_a_broken_acknowledgement_is_told_once_and_stays_broken() -> None:
     """When the count falls again, reminders go on."""
     broken = _planned([an_alert(value=240)], [a_told()], mutes=_acknowledged())
-    mutes = MuteSet(acknowledgements={each.topic: each for each in broken.broken})
+    mutes = MuteSet(acknowledgements={each.subject: each for each in broken.broken})
 
     again = _planned([an_alert(value=240)], broken.notified, mutes=mutes, now=at("12:05"))
     fallen = _planned([an_alert(value=130)], broken.notified, mutes=mutes, now=at("12:10"))
     later = _planned([an_alert(value=130)], broken.notified, mutes=mutes, now=at("16:00"))
 
-    assert [(entry.at, entry.repeats) for entry in broken.notified] == [(NOON, 0)]
+    assert [(entry.notified_at, entry.repeat_count) for entry in broken.notified] == [(NOON, 0)]
     assert (again, fallen) == (NotificationPlan(), NotificationPlan())
     assert _reasons(later) == [NotifyReason.REPEAT]
 
@@ -626,7 +623,7 @@ def test_a_broken_acknowledgement_is_told_once_and_stays_broken() -> None:
 def test_a_break_that_is_hidden_is_told_when_the_mute_ends() -> None:
     """A silence keeps quiet about it, and forgets nothing."""
     hidden = _planned([an_alert(value=240)], [a_told()], mutes=replace(_acknowledged(), silences=_SILENT.silences))
-    mutes = MuteSet(acknowledgements={each.topic: each for each in hidden.broken})
+    mutes = MuteSet(acknowledgements={each.subject: each for each in hidden.broken})
 
     [notified] = _notices(_planned([an_alert(value=130)], [a_told()], mutes=mutes, now=at("13:00")))
 
@@ -639,9 +636,9 @@ def test_a_new_episode_at_a_milder_level_is_not_acknowledged() -> None:
     alerts = [an_alert(since="11:50"), a_resolved(severity=CRITICAL, since="11:00", until="11:40")]
     notified = [a_told(QUIET, severity=CRITICAL, told_at="11:40")]
 
-    [notice] = _notices(_planned(alerts, notified, mutes=_acknowledged(CRITICAL)))
+    [item] = _notices(_planned(alerts, notified, mutes=_acknowledged(CRITICAL)))
 
-    assert (notice.reason, notice.mute_ended) == (NotifyReason.FIRST, None)
+    assert (item.reason, item.mute_ended) == (NotifyReason.FIRST, None)
 
 
 def test_a_broken_acknowledgement_does_not_come_back_with_the_milder_level() -> None:
@@ -650,9 +647,9 @@ def test_a_broken_acknowledgement_does_not_come_back_with_the_milder_level() -> 
     notified = [a_told(severity=CRITICAL, told_at="11:40")]
     broken = replace(an_acknowledgement(), broken_at=at("11:40"))
 
-    [notice] = _notices(_planned(alerts, notified, mutes=MuteSet(acknowledgements={broken.topic: broken})))
+    [item] = _notices(_planned(alerts, notified, mutes=MuteSet(acknowledgements={broken.subject: broken})))
 
-    assert (notice.reason, notice.mute_ended) == (NotifyReason.LOWERED, None)
+    assert (item.reason, item.mute_ended) == (NotifyReason.LOWERED, None)
 
 
 # missing data
@@ -660,17 +657,17 @@ def test_a_broken_acknowledgement_does_not_come_back_with_the_milder_level() -> 
 
 def _no_data_alert(state: AlertState = FIRING, tenant: str = "acme") -> Alert:
     alert = an_alert(state, key=a_key(rule="No data", severity=CRITICAL, tenant=tenant, reason=ALL_REASONS), value=None)
-    return replace(alert, evidence=(Evidence(condition=NoData.name, limit="no data for 15m"),))
+    return replace(alert, evidence=(Evidence(condition=NoData.name, limit_text="no data for 15m"),))
 
 
 def test_while_a_tenant_has_no_data_only_that_is_told_of_it() -> None:
     """What was known of its held messages is old: its reminders stop, those of others go on."""
     other = an_alert(key=a_key(tenant="globex"))
-    notified = [a_told(told_at="01:00"), a_told(topic=other.key.topic, told_at="01:00")]
+    notified = [a_told(told_at="01:00"), a_told(subject=other.key.subject, told_at="01:00")]
 
     found = _notices(_planned([an_alert(), other, _no_data_alert()], notified))
 
-    assert [(notice.reason, notice.alert) for notice in found] == [
+    assert [(item.reason, item.alert) for item in found] == [
         (NotifyReason.FIRST, _no_data_alert()),
         (NotifyReason.REPEAT, other),
     ]
@@ -743,20 +740,20 @@ def test_a_window_on_a_route_falls_where_the_tenant_is() -> None:
 )
 def test_a_window_on_a_route_has_ended_when_a_way_opens(routes: list[Route], expected: str) -> None:
     """The message says so only where the window had kept it from the receiver."""
-    [notice] = _notices(_planned([an_alert()], routes=routes))
+    [item] = _notices(_planned([an_alert()], routes=routes))
 
-    assert (notice.mute_ended.until if notice.mute_ended else None) == (at(expected) if expected else None)
+    assert (item.mute_ended.until if item.mute_ended else None) == (at(expected) if expected else None)
 
 
 def test_what_ended_last_of_a_silence_and_a_window_on_a_route_is_said() -> None:
     """Both kept it quiet; the later end is the one that let it through."""
-    [notice] = _notices(
+    [item] = _notices(
         _planned(
             [an_alert()], routes=[a_route(mute_windows=[_MORNING])], mutes=MuteSet(silences=[a_silence(until="11:40")])
         )
     )
 
-    assert notice.mute_ended == Mute(kind=MuteKind.WINDOW, name="nights", until=at("11:45"))
+    assert item.mute_ended == Mute(kind=MuteKind.WINDOW, name="nights", until=at("11:45"))
 
 
 def test_an_end_is_told_though_no_way_leads_there_any_more() -> None:
@@ -812,7 +809,7 @@ def test_an_end_that_is_not_told_needs_no_budget() -> None:
 
     assert ([entry.state for entry in alone.noted], alone.suppressed) == ([QUIET], ())
     assert ([entry.state for entry in both.noted], both.notified) == ([QUIET], ())
-    assert [[notice.alert for notice in each.notices] for each in both.suppressed] == [[virus]]
+    assert [[item.alert for item in each.items] for each in both.suppressed] == [[virus]]
 
 
 def test_an_end_that_is_not_told_is_known_to_who_must_close_something() -> None:
@@ -821,8 +818,8 @@ def test_an_end_that_is_not_told_is_known_to_who_must_close_something() -> None:
 
     found = _planned([a_resolved()], [a_told()], receiver=silent)
 
-    assert [[notice.reason for notice in each.notices] for each in found.untold_ends] == [[NotifyReason.RESOLVED]]
-    assert _planned([a_resolved()], [a_told()]).untold_ends == ()
+    assert [[item.reason for item in each.items] for each in found.unsent_ends] == [[NotifyReason.RESOLVED]]
+    assert _planned([a_resolved()], [a_told()]).unsent_ends == ()
 
 
 def test_a_muted_end_is_noted_after_the_mute_also_where_it_is_not_told() -> None:
@@ -838,7 +835,7 @@ def test_a_muted_end_is_noted_after_the_mute_also_where_it_is_not_told() -> None
 
 def _about_polling(state: AlertState = FIRING) -> Alert:
     alert = an_alert(state, resolved_at="" if state is FIRING else "12:00", key=a_key(rule="No data", reason="*"))
-    return replace(alert, evidence=(Evidence(condition=NoData.name, limit="no data for 15m"),))
+    return replace(alert, evidence=(Evidence(condition=NoData.name, limit_text="no data for 15m"),))
 
 
 @pytest.mark.parametrize(
@@ -856,7 +853,9 @@ def _about_polling(state: AlertState = FIRING) -> Alert:
         ),
         pytest.param(a_resolved(severity=CRITICAL), [a_told(severity=CRITICAL)], False, id="a critical alert is over"),
         pytest.param(_about_polling(), [], True, id="there is no data"),
-        pytest.param(_about_polling(QUIET), [a_told(topic=_about_polling().key.topic)], True, id="there is data again"),
+        pytest.param(
+            _about_polling(QUIET), [a_told(subject=_about_polling().key.subject)], True, id="there is data again"
+        ),
     ],
 )
 def test_beyond_its_budget_a_receiver_hears_what_is_critical(
@@ -867,7 +866,7 @@ def test_beyond_its_budget_a_receiver_hears_what_is_critical(
 
     found = _planned([alert, other], notified, budget=HourlyLimit(sent=30, suppressed=2))
 
-    assert [len(each.notices) for each in found.notifications] == ([2] if expected else [])
+    assert [len(each.items) for each in found.notifications] == ([2] if expected else [])
     assert [each.suppressed for each in found.notifications] == ([2] if expected else [])
     assert bool(found.suppressed) is not expected
 
@@ -880,7 +879,7 @@ def _two(*, new: str = "teams") -> Receiver:
 
 
 def _told_where(planned: NotificationPlan) -> list[tuple[tuple[str, ...], list[NotifyReason]]]:
-    return [(each.targets, [notice.reason for notice in each.notices]) for each in planned.notifications]
+    return [(each.targets, [item.reason for item in each.items]) for each in planned.notifications]
 
 
 def test_targets_that_know_the_same_get_one_message() -> None:
@@ -895,10 +894,10 @@ def test_a_new_target_is_told_what_fires_once() -> None:
     """The one that knows it is told nothing."""
     virus = an_alert(key=a_key(reason="Virus"))
 
-    found = _planned([an_alert(), virus], [a_told(), a_told(topic=virus.key.topic)], receiver=_two())
+    found = _planned([an_alert(), virus], [a_told(), a_told(subject=virus.key.subject)], receiver=_two())
     again = _planned(
         [an_alert(), virus],
-        [a_told(), a_told(topic=virus.key.topic), *found.notified],
+        [a_told(), a_told(subject=virus.key.subject), *found.notified],
         receiver=_two(),
         now=at("12:05"),
     )
@@ -1046,12 +1045,12 @@ class _World:
         for key in firing | set(self.alerts):
             self.alerts[key] = _after(self.alerts.get(key), key, key in firing, self.now)
         planned = plan(self.alerts.values(), self.notified.values(), self.receivers, self.routes, now=self.now)
-        self.notified |= {(entry.receiver, entry.topic): entry for entry in (*planned.notified, *planned.noted)}
+        self.notified |= {(entry.receiver, entry.subject): entry for entry in (*planned.notified, *planned.noted)}
         return planned
 
-    def is_routed(self, receiver: str, topic: AlertSubject) -> Severity | None:
+    def is_routed(self, receiver: str, subject: AlertSubject) -> Severity | None:
         """Return the highest level that fires and is routed to a receiver."""
-        alerts = [alert for key, alert in self.alerts.items() if key.topic == topic and alert.is_firing]
+        alerts = [alert for key, alert in self.alerts.items() if key.subject == subject and alert.is_firing]
         routed = [
             alert.key.severity
             for alert in alerts
@@ -1088,7 +1087,7 @@ _ROUTES = st.lists(
 
 
 def _read(notifications: Iterable[Notification]) -> list[tuple[str, NotificationItem]]:
-    return [(each.receiver.name, notice) for each in notifications for notice in each.notices]
+    return [(each.receiver.name, item) for each in notifications for item in each.items]
 
 
 @given(cycles=_CYCLES, receivers=_RECEIVERS, routes=_ROUTES)
@@ -1116,22 +1115,22 @@ def test_what_a_receiver_reads_makes_sense_line_by_line(
         planned = world.cycle(firing)
 
         assert len({each.receiver.name for each in planned.notifications}) == len(planned.notifications)
-        for name, notice in _read(planned.notifications):
-            topic, severity = notice.alert.key.topic, notice.alert.key.severity
-            known = believed.pop((name, topic), None)
+        for name, item in _read(planned.notifications):
+            subject, severity = item.alert.key.subject, item.alert.key.severity
+            known = believed.pop((name, subject), None)
             rank = None if known is None else known.rank
-            if notice.reason is NotifyReason.RESOLVED:
+            if item.reason is NotifyReason.RESOLVED:
                 assert known is severity
-                assert world.is_routed(name, topic) is None
+                assert world.is_routed(name, subject) is None
                 continue
-            assert severity is world.is_routed(name, topic)
-            if notice.reason is NotifyReason.FIRST:
+            assert severity is world.is_routed(name, subject)
+            if item.reason is NotifyReason.FIRST:
                 assert rank is None or not next(each for each in receivers if each.name == name).send_resolved
             else:
                 assert rank is not None
-                assert (severity.rank > rank) is (notice.reason is NotifyReason.RAISED)
+                assert (severity.rank > rank) is (item.reason is NotifyReason.RAISED)
                 assert severity.rank != rank
-            believed[name, topic] = severity
+            believed[name, subject] = severity
 
 
 @given(cycles=_CYCLES, receivers=_RECEIVERS, routes=_ROUTES)
@@ -1147,7 +1146,7 @@ def test_whoever_believes_that_something_fires_is_told_when_it_is_over(
 
     ended = world.cycle(set())
 
-    assert {(name, notice.alert.key.topic) for name, notice in _read(ended.notifications)} == knowing
+    assert {(name, item.alert.key.subject) for name, item in _read(ended.notifications)} == knowing
     assert all(entry.state is QUIET for entry in world.notified.values())
 
 
@@ -1161,14 +1160,14 @@ def test_what_a_receiver_knows_is_what_is_true(
         world.cycle(firing)
 
         for receiver in receivers:
-            for topic in {key.topic for key in _KEYS}:
-                entry = world.notified.get((receiver.name, topic))
+            for subject in {key.subject for key in _KEYS}:
+                entry = world.notified.get((receiver.name, subject))
                 known = entry.severity if entry is not None and entry.state is FIRING else None
-                assert known is world.is_routed(receiver.name, topic)
+                assert known is world.is_routed(receiver.name, subject)
 
 
 def test_a_told_entry_is_dated_when_it_was_planned() -> None:
     """Reminders are counted from then."""
     found = plan([an_alert()], [], [a_receiver()], [], now=at("12:34"))
 
-    assert [entry.at for entry in found.notified] == [at("12:34")]
+    assert [entry.notified_at for entry in found.notified] == [at("12:34")]

@@ -10,23 +10,23 @@ from hypothesis import strategies as st
 
 from alerter.core.alerts import Alert, AlertState
 from alerter.core.message.content import Message, MessageStatus, TargetOutage
-from alerter.core.notifications import ReceiverName, TargetId
 from alerter.core.outbox import (
     MAX_ATTEMPTS,
     Delivery,
     TargetName,
     after_failure,
-    after_retry_request,
+    after_manual_retry,
     after_success,
     claim,
-    due,
+    due_deliveries,
     is_news,
     is_on_call,
-    missed_of,
+    missed_items,
     needs_digest,
     next_due_at,
-    worst_of_each_topic,
+    worst_of_each_subject,
 )
+from alerter.core.routes import ReceiverName, TargetId
 from alerter.core.rules import Severity
 from alerter.errors import DeliveryError
 from tests.builders import NOON, a_delivery, a_key, an_alert, at, minutes, span
@@ -77,7 +77,7 @@ def a_refused(number: int, *, next_attempt_at: datetime | None = None) -> Delive
 )
 def test_of_each_target_the_oldest_waiting_delivery_is_due(waiting: list[Delivery], expected: list[int]) -> None:
     """The order is kept per target, and one dead target never delays another."""
-    assert [delivery.id for delivery in due(waiting, now=NOON)] == expected
+    assert [delivery.id for delivery in due_deliveries(waiting, now=NOON)] == expected
 
 
 @given(
@@ -93,7 +93,7 @@ def test_of_each_target_the_oldest_waiting_delivery_is_due(waiting: list[Deliver
 )
 def test_no_delivery_overtakes_another_of_its_target(waiting: list[Delivery]) -> None:
     """Whatever waits, nothing is due before an older one of the same target."""
-    ready = due(waiting, now=NOON)
+    ready = due_deliveries(waiting, now=NOON)
 
     assert len({delivery.target for delivery in ready}) == len(ready)
     for delivery in ready:
@@ -123,9 +123,9 @@ def test_what_is_being_tried_is_left_alone_for_a_while() -> None:
     """And it is counted who began to try it: the last one has the say."""
     tried = claim(a_delivery(), now=NOON)
 
-    assert (tried.claims, tried.attempts, tried.is_waiting) == (1, 0, True)
-    assert due([tried], now=NOON + span("59s")) == []
-    assert due([tried], now=NOON + span("1m")) == [tried]
+    assert (tried.claim_count, tried.attempts, tried.is_waiting) == (1, 0, True)
+    assert due_deliveries([tried], now=NOON + span("59s")) == []
+    assert due_deliveries([tried], now=NOON + span("1m")) == [tried]
 
 
 def test_a_delivery_that_was_taken_is_sent() -> None:
@@ -222,10 +222,10 @@ def test_a_person_may_ask_for_another_attempt() -> None:
     """A delivery that was given up is due at once, has one attempt, and is given up again if that fails."""
     dead = replace(a_delivery(attempts=MAX_ATTEMPTS), dead_at=at("11:00"), last_error="timed out")
 
-    asked = after_retry_request(dead, now=NOON)
+    asked = after_manual_retry(dead, now=NOON)
 
     assert (asked.is_waiting, asked.next_attempt_at, asked.attempts) == (True, NOON, MAX_ATTEMPTS)
-    assert due([asked], now=NOON) == [asked]
+    assert due_deliveries([asked], now=NOON) == [asked]
     assert _failed(asked).dead_at == NOON
     assert after_success(asked, now=NOON).sent_at == NOON
 
@@ -234,7 +234,7 @@ def test_a_person_may_cut_a_wait_short() -> None:
     """A delivery that waits for its next attempt is due at once, and goes on as before if that fails."""
     waiting = _failed(a_delivery(attempts=4), clock="11:50")
 
-    asked = after_retry_request(waiting, now=NOON)
+    asked = after_manual_retry(waiting, now=NOON)
 
     assert (waiting.next_attempt_at, asked.next_attempt_at) == (at("12:20"), NOON)
     assert _failed(asked).next_attempt_at == NOON + span("30m")
@@ -244,7 +244,7 @@ def test_what_was_sent_is_not_sent_again() -> None:
     """A request for what has arrived changes nothing."""
     sent = after_success(a_delivery(), now=at("11:00"))
 
-    assert after_retry_request(sent, now=NOON) == sent
+    assert after_manual_retry(sent, now=NOON) == sent
 
 
 _LONG_AGO = NOON - minutes(61)
@@ -300,7 +300,7 @@ def test_what_was_missed_stands_in_its_order() -> None:
         replace(a_delivery(1, attempts=5, created_at=at("10:05")), last_error="timed out"),
     ]
 
-    missed = missed_of(waiting, [_message(2), _message(1)], [])
+    missed = missed_items(waiting, [_message(2), _message(1)], [])
 
     assert [message.id for message in missed.messages] == ["m1", "m2"]
     assert (missed.target, missed.since, missed.error) == ("secops/slack", at("10:05"), "timed out")
@@ -311,7 +311,7 @@ def test_what_became_of_what_was_missed_is_what_is_true_now() -> None:
     notified = [_alert("Spam"), _over("Virus", "11:10"), _over("Graymail", "11:20"), _over("Pending", "")]
     now = [*notified, _alert("Spam", severity="critical"), _over("Spam", "11:00", severity="info"), _alert("Other")]
 
-    missed = missed_of([a_delivery(1)], [_message(1, *notified, now[-2])], now)
+    missed = missed_items([a_delivery(1)], [_message(1, *notified, now[-2])], now)
 
     assert missed.firing == (_alert("Spam", severity="critical"),)
     assert missed.over == (_over("Graymail", "11:20"), _over("Virus", "11:10"))
@@ -321,7 +321,7 @@ def test_of_what_fires_the_worst_comes_first() -> None:
     """By its level, then by how many messages are held."""
     low, high = replace(_alert("Low"), value=101), replace(_alert("High"), value=900)
 
-    assert worst_of_each_topic([low, high, _alert("Worst", severity="critical"), _over("Gone", "11:00")]) == (
+    assert worst_of_each_subject([low, high, _alert("Worst", severity="critical"), _over("Gone", "11:00")]) == (
         _alert("Worst", severity="critical"), high, low,
     )  # fmt: skip
 

@@ -17,13 +17,13 @@ from alerter.core.poll_times import (
     PackedRun,
     PollRun,
     PollTimes,
-    good_polls_of,
+    int64_array,
     joined_runs,
     merge_outages,
-    numbers,
     packed_instants,
-    parts_of,
-    polls_of,
+    reconstruct_polls,
+    split_runs,
+    successful_polls,
     unpacked_instants,
 )
 from alerter.core.series import Span, from_epoch_us, to_epoch_us
@@ -99,7 +99,7 @@ def test_an_instant_is_a_number_and_comes_back_exactly(naive: datetime) -> None:
 )
 def test_every_poll_is_where_it_was(runs: Sequence[PollRun], failures: Sequence[FailureRun], expected: str) -> None:
     """Good or failed, oldest first, each once."""
-    assert [*polls_of(good_polls_of(runs), failures)] == [*map(n, expected.split())]
+    assert [*reconstruct_polls(successful_polls(runs), failures)] == [*map(n, expected.split())]
 
 
 @given(
@@ -148,10 +148,10 @@ def test_a_long_run_is_kept_in_parts(number: int) -> None:
     """Each begins with the poll that the one before ends with, so that they are one run."""
     instants = [*range(number)]
 
-    parts = [*parts_of(instants)]
+    parts = [*split_runs(instants)]
 
     assert all(part.polls <= MAX_POLLS for part in parts)
-    assert [*good_polls_of(parts)] == instants
+    assert [*successful_polls(parts)] == instants
     assert [*joined_runs(parts)] == [(0, number - 1)]
 
 
@@ -196,7 +196,7 @@ def test_an_outage_has_the_cause_of_the_moment() -> None:
         Cause.TIMEOUT,
         Cause.DNS,
     ]
-    assert (outage.failure_at(n("11:10")).since, outage.failure_at(n("11:10")).at) == (
+    assert (outage.failure_at(n("11:10")).started_at, outage.failure_at(n("11:10")).last_failed_at) == (
         at("11:00"),
         at("11:10"),
     )
@@ -252,12 +252,12 @@ def test_before_the_first_good_poll_nothing_was_covered() -> None:
 def test_the_newest_run_of_a_sum_reaches_to_its_newest_poll() -> None:
     """The tenant that was not polled then is held over."""
     poll_times = PollTimes(
-        polls=numbers([n("11:00"), n("11:01")]),
-        since=numbers([n("11:00")]),
-        until=numbers([n("11:00")]),
+        polls=int64_array([n("11:00"), n("11:01")]),
+        since=int64_array([n("11:00")]),
+        until=int64_array([n("11:00")]),
         outages=(),
         poll_interval=timedelta(minutes=5),
-        owners=numbers([0, 1]),
+        owner_indexes=int64_array([0, 1]),
     )
 
     assert [*poll_times.coverage(since=n("11:00"), now=n("11:01"))] == [Span(at("11:00"), at("11:01"))]

@@ -31,18 +31,18 @@ DAY = Span(at("00:00"), NOON)
 
 def began(key: AlertKey, clock: str) -> Transition:
     """Return that an alert began to fire."""
-    return Transition(key=key, at=at(clock), before=INACTIVE, after=FIRING, evidence=())
+    return Transition(key=key, at=at(clock), from_state=INACTIVE, to_state=FIRING, evidence=())
 
 
 def ended(key: AlertKey, clock: str, *, note: str = "") -> Transition:
     """Return that an alert ended."""
-    return Transition(key=key, at=at(clock), before=FIRING, after=INACTIVE, evidence=(), note=note)
+    return Transition(key=key, at=at(clock), from_state=FIRING, to_state=INACTIVE, evidence=(), detail=note)
 
 
 def an_episode(since: str = "10:00", until: str = "10:30", *, key: AlertKey = WARNING) -> Episode:
     """Return one time at which an alert fired; without an end it goes on."""
     return Episode(
-        subject=key.topic,
+        subject=key.subject,
         severity=key.severity,
         since=at(since),
         until=at(until) if until else None,
@@ -57,7 +57,7 @@ def reacted(
     return with_reactions(
         episodes,
         sent_at={WARNING.id: [at(clock) for clock in sent]},
-        acknowledgements={WARNING.topic: [at(clock) for clock in acknowledged]},
+        acknowledgements={WARNING.subject: [at(clock) for clock in acknowledged]},
         silences=[a_silence(since=silenced, tenants=["acme"], labels={"tier": "gold"})] if silenced else [],
         labels_by_tenant={Tenant("acme"): {"tier": "gold"}},
     )
@@ -195,7 +195,7 @@ def test_a_review_names_the_rule_with_most_alerts_first_and_of_each_rule_the_ser
     review = review_episodes(episodes, DAY)
 
     assert [each.rule for each in review.rules] == ["Backlog", "Other"]
-    assert review.rules[0].subjects == ((virus.topic, 2), (WARNING.topic, 1))
+    assert review.rules[0].subjects == ((virus.subject, 2), (WARNING.subject, 1))
     assert (review.summary.episodes, review.tenants) == (4, 2)
 
 

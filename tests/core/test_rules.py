@@ -10,20 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from alerter.core.conditions import ANY_COUNT, FOREVER, Baseline, Condition, Rise, Subject, Threshold, Verdict
-from alerter.core.rules import (
-    Lookbacks,
-    Per,
-    Selector,
-    Severity,
-    evaluate,
-    idle_globs,
-    literal_glob,
-    pasteable_glob,
-    select_series,
-    selector_of,
-    shown,
-)
+from alerter.core.conditions import ANY_COUNT, FOREVER, Baseline, Condition, InputKind, Rise, Threshold, Verdict
+from alerter.core.rules import Lookbacks, Per, Severity, evaluate, select_series
+from alerter.core.selectors import Selector, build_selector, idle_globs, literal_glob, pasteable_glob, shown
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, OTHERS_LOOKBACK, HoldReason, Sample, Span
 from tests.builders import NOON, a_growth, a_level, a_no_data, a_rule, a_tenant, at, series, span
 
@@ -127,7 +116,7 @@ def test_of_the_names_that_there_are_one_that_is_typed_is_selected_alone(names: 
     """Where the names are known, one of them is no glob, as it is and as it is shown."""
     escapes = {literal_glob(name).casefold() for name in names}
     for name in names:
-        found = list(filter(selector_of((name,), names).matches, names))
+        found = list(filter(build_selector((name,), names).matches, names))
 
         assert name in found
         assert {each for each in found if shown(each).casefold() not in escapes} <= {name}
@@ -137,10 +126,10 @@ def test_what_is_typed_is_a_glob_where_no_name_is_like_it() -> None:
     """And a lone star is everything, whatever is called so."""
     known = ["*", "Spam*", "Spam 1", "one\ntwo"]
 
-    assert list(filter(selector_of(("*",), known).matches, known)) == known
-    assert list(filter(selector_of(("spam*",), known).matches, known)) == ["Spam*", "Spam 1"]
-    assert list(filter(selector_of(("Spam*",), known).matches, known)) == ["Spam*"]
-    assert list(filter(selector_of(("one\N{REPLACEMENT CHARACTER}two",), known).matches, known)) == ["one\ntwo"]
+    assert list(filter(build_selector(("*",), known).matches, known)) == known
+    assert list(filter(build_selector(("spam*",), known).matches, known)) == ["Spam*", "Spam 1"]
+    assert list(filter(build_selector(("Spam*",), known).matches, known)) == ["Spam*"]
+    assert list(filter(build_selector(("one\N{REPLACEMENT CHARACTER}two",), known).matches, known)) == ["one\ntwo"]
 
 
 def test_globs_that_match_none_of_some_names_are_found() -> None:
@@ -162,7 +151,7 @@ def test_each_hostile_name_is_selected_alone(name: str) -> None:
     for glob in (*as_written, literal_glob(name), pasteable_glob(name)):
         assert list(filter(Selector((glob,)).matches, HOSTILE_NAMES)) == [name]
     for glob in (name, shown(name), literal_glob(name), pasteable_glob(name)):
-        assert list(filter(selector_of((glob,), HOSTILE_NAMES).matches, HOSTILE_NAMES)) == [name]
+        assert list(filter(build_selector((glob,), HOSTILE_NAMES).matches, HOSTILE_NAMES)) == [name]
 
 
 @pytest.mark.parametrize("glob", ["*a*a*a*a*b", "a?*a?*a?*b", "*aa*aa*aa*aab*"])
@@ -215,8 +204,8 @@ def test_when_its_alert_has_fired_reaches_the_conditions() -> None:
 
     found = [evaluate(remembering, weeks, firing=False, fired=fired, now=NOON).evidence[0] for fired in ((), (high,))]
 
-    assert (remembering.remembers, other.remembers) == (True, False)
-    assert [evidence.note for evidence in found] == [
+    assert (remembering.needs_firing_history, other.needs_firing_history) == (True, False)
+    assert [evidence.detail for evidence in found] == [
         "",
         "only 2 of the same hours in the last 4 weeks can be compared with",
     ]
@@ -232,15 +221,15 @@ def test_hysteresis_reaches_the_conditions() -> None:
 
 def test_a_level_falls_if_a_condition_does() -> None:
     """Its peak is then its lowest count."""
-    assert a_level(Threshold(below=5)).falls
-    assert not a_level(Threshold(above=5)).falls
+    assert a_level(Threshold(below=5)).lower_is_worse
+    assert not a_level(Threshold(above=5)).lower_is_worse
 
 
 def test_a_rule_looks_back_as_far_as_its_widest_condition() -> None:
     """The store loads that much."""
     rule = a_rule(warning=a_level(a_growth(over="1h", by=5)), critical=a_level(a_growth(over="6h", by=5), _ACTIVE))
 
-    assert rule.window == span("6h")
+    assert rule.lookback == span("6h")
 
 
 # series_of
@@ -260,9 +249,9 @@ def test_a_rule_per_tenant_judges_the_sum_of_what_it_selects() -> None:
     acme = a_tenant(series("1"), series("2", reason="Graymail"), series("4", reason="Virus"))
     rule = a_rule(reasons=["!gray*"], per=Per.TENANT)
 
-    [judged] = select_series(rule, [acme])
+    [evaluated] = select_series(rule, [acme])
 
-    assert (judged.tenant, judged.reason, judged.value_at(NOON)) == ("acme", ALL_REASONS, 5)
+    assert (evaluated.tenant, evaluated.reason, evaluated.value_at(NOON)) == ("acme", ALL_REASONS, 5)
 
 
 def test_a_rule_over_all_judges_one_sum() -> None:
@@ -270,9 +259,9 @@ def test_a_rule_over_all_judges_one_sum() -> None:
     tenants = [a_tenant(series(str(count), tenant=name)) for name, count in (("acme", 1), ("umbrella", 2), ("x", 4))]
     rule = a_rule(tenants=["!x"], per=Per.ALL)
 
-    [judged] = select_series(rule, tenants)
+    [evaluated] = select_series(rule, tenants)
 
-    assert (judged.tenant, judged.reason, judged.value_at(NOON)) == (ALL_TENANTS, ALL_REASONS, 3)
+    assert (evaluated.tenant, evaluated.reason, evaluated.value_at(NOON)) == (ALL_TENANTS, ALL_REASONS, 3)
 
 
 @pytest.mark.parametrize(
@@ -300,7 +289,7 @@ def test_a_rule_on_polling_judges_each_tenant_on_its_own(per: Per) -> None:
     tenants = [a_tenant(series("1", tenant=name)) for name in ("acme", "umbrella")]
     rule = a_rule(critical=a_level(a_no_data()), per=per)
 
-    assert rule.subject is Subject.POLLING
+    assert rule.input_kind is InputKind.POLLING
     assert rule.scope is Per.TENANT
     assert select_series(rule, tenants) == [tenant.polling for tenant in tenants]
 
@@ -310,8 +299,8 @@ def test_a_reason_first_seen_inside_the_window_had_nothing_before() -> None:
     new = series("0x12 60", reason="New policy")
     rule = a_rule(warning=a_level(a_growth(over="1h", by=50)))
 
-    [judged] = select_series(rule, [a_tenant(new)])
-    found = evaluate(rule.levels[Severity.WARNING], judged, firing=False, now=NOON)
+    [evaluated] = select_series(rule, [a_tenant(new)])
+    found = evaluate(rule.levels[Severity.WARNING], evaluated, firing=False, now=NOON)
 
     assert found.verdict is Verdict.ACTIVE
     assert found.evidence[0].reference == Sample(at("11:00"), 0)
@@ -343,5 +332,5 @@ def test_a_rule_that_compares_reasons_has_all_of_them_at_hand() -> None:
 
     lookbacks = Lookbacks.of_rules([rise])
 
-    assert lookbacks.of(HoldReason("Graymail")) == OTHERS_LOOKBACK
-    assert lookbacks.of(HoldReason("Spam")) == Rise().window
+    assert lookbacks.for_reason(HoldReason("Graymail")) == OTHERS_LOOKBACK
+    assert lookbacks.for_reason(HoldReason("Spam")) == Rise().lookback

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerter.core.poll_times import KnownPolls, numbers
+from alerter.core.poll_times import KnownPolls, int64_array
 from alerter.core.series import (
     ALL_REASONS,
     ALL_TENANTS,
@@ -99,7 +99,7 @@ def test_the_newest_sample_of_a_run_is_found_after_an_edit_of_the_interval() -> 
 
 def test_a_run_of_which_no_poll_is_at_hand_began_with_one() -> None:
     """Only as many are read as rules look back for."""
-    unread = replace(series("10 20 30"), polls=KnownPolls(numbers()))
+    unread = replace(series("10 20 30"), polls=KnownPolls(int64_array()))
 
     assert unread.newest_sample(until=at("11:57")) == Sample(at("11:50"), 10)
 
@@ -127,8 +127,8 @@ def test_a_sample_stands_for_an_instant_for_two_intervals(notation: str, clock: 
 
 def test_a_failed_poll_is_no_sample_after_the_clock_was_set_back() -> None:
     """The counts that an earlier reading of the clock left at this hour do not stand for a poll that failed."""
-    failure = PollFailure(since=at("11:00"), at=at("11:05"), cause=Cause.DNS, detail="no such host")
-    failing = replace(series("10x25"), failure=failure)
+    failure = PollFailure(started_at=at("11:00"), last_failed_at=at("11:05"), cause=Cause.DNS, detail="no such host")
+    failing = replace(series("10x25"), poll_failure=failure)
 
     assert failing.value_at(at("11:05")) is None
     assert failing.value_at(at("10:30")) == 10
@@ -153,7 +153,7 @@ def test_what_is_known_comes_in_pieces(notation: str, since: str, until: str, ex
     """Each piece is covered time with one count; gaps are left out."""
     found = [*series(notation).segments(since=at(since), until=at(until))]
 
-    assert [(f"{each.since:%H:%M}-{each.until:%H:%M} {each.count}") for each in found] == expected
+    assert [(f"{each.start_at:%H:%M}-{each.end_at:%H:%M} {each.count}") for each in found] == expected
 
 
 def test_before_the_first_value_there_is_no_piece() -> None:
@@ -235,7 +235,7 @@ def test_a_sum_over_tenants_fails_since_the_first_of_them_did() -> None:
 
     total = sum_of_tenants([one, other])
 
-    assert total.failure == other.failure
+    assert total.poll_failure == other.poll_failure
     assert total.poll_interval == minutes(5)
 
 
@@ -362,5 +362,5 @@ def test_a_sum_of_tenants_is_the_sum_of_their_newest_samples(tenants: list[list[
     fresh = [part.value_at(NOON) for part in parts]
     expected = None if None in fresh else sum(value for value in fresh if value is not None)
     assert total.value_at(NOON) == expected
-    spans = [(span.since, span.until) for span in total.coverage]
+    spans = [(span.start_at, span.end_at) for span in total.coverage]
     assert spans == sorted(spans)

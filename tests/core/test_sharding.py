@@ -93,14 +93,14 @@ def test_a_move_brings_an_instance_to_its_share(
     """All instances with one configuration end with the same number of tenants, give or take one."""
     move = plan_leases(wanted, held, alive)
 
-    assert (move.take, move.give) == (take, tuple(give))
+    assert (move.take, move.release) == (take, tuple(give))
 
 
 def test_thousands_are_handed_over_a_few_at_a_time() -> None:
     """A newcomer has time to poll each of them for the first time."""
     move = plan_leases(names(10_000), names(10_000), several(2))
 
-    assert len(move.give) == AT_A_TIME
+    assert len(move.release) == AT_A_TIME
 
 
 @given(tenants=st.integers(0, 40), instances=st.integers(1, 6), beats=st.data())
@@ -113,7 +113,7 @@ def test_moves_in_any_order_end_with_even_shares(*, tenants: int, instances: int
     for number in order * 3:
         held = [name for name, owner in owners.items() if owner == number]
         move = plan_leases(wanted, held, alive)
-        owners.update(dict.fromkeys(move.give, 0))
+        owners.update(dict.fromkeys(move.release, 0))
         free = [name for name, owner in owners.items() if not owner]
         owners.update(dict.fromkeys(free[: move.take], number))
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from alerter.doctor.findings import Ending, Finding, Group, Outcome, ending_of, in_order
+from alerter.doctor.findings import ExitCode, Finding, Group, Outcome, exit_code, sort_findings
 from tests.doctor.diagnoses import FAILED, NOT_APPLICABLE, OK, WARNING
 
 
@@ -14,18 +14,18 @@ def found(outcome: Outcome, group: Group = Group.DATABASE, subject: str = "x") -
 @pytest.mark.parametrize(
     ("findings", "ending"),
     [
-        pytest.param([], Ending.WELL, id="nothing"),
-        pytest.param([found(OK), found(WARNING), found(NOT_APPLICABLE)], Ending.WELL, id="warnings are no failure"),
-        pytest.param([found(OK), found(FAILED)], Ending.FAILED, id="one failure"),
+        pytest.param([], ExitCode.WELL, id="nothing"),
+        pytest.param([found(OK), found(WARNING), found(NOT_APPLICABLE)], ExitCode.WELL, id="warnings are no failure"),
+        pytest.param([found(OK), found(FAILED)], ExitCode.FAILED, id="one failure"),
         pytest.param(
-            [found(FAILED), found(FAILED, Group.CONFIGURATION)], Ending.MISCONFIGURED, id="the configuration first"
+            [found(FAILED), found(FAILED, Group.CONFIGURATION)], ExitCode.MISCONFIGURED, id="the configuration first"
         ),
-        pytest.param([found(WARNING, Group.CONFIGURATION)], Ending.WELL, id="an unwise configuration is well"),
+        pytest.param([found(WARNING, Group.CONFIGURATION)], ExitCode.WELL, id="an unwise configuration is well"),
     ],
 )
-def test_the_worst_decides(findings: list[Finding], ending: Ending) -> None:
+def test_the_worst_decides(findings: list[Finding], ending: ExitCode) -> None:
     """0 all well, 1 something failed, 2 the configuration is wrong."""
-    assert ending_of(findings) is ending
+    assert exit_code(findings) is ending
 
 
 def test_the_worst_of_each_group_is_read_first() -> None:
@@ -35,7 +35,7 @@ def test_the_worst_of_each_group_is_read_first() -> None:
         found(FAILED), found(OK, Group.CONFIGURATION),
     ]  # fmt: skip
 
-    assert [(each.group, each.outcome, each.subject) for each in in_order(findings)] == [
+    assert [(each.group, each.outcome, each.subject) for each in sort_findings(findings)] == [
         (Group.CONFIGURATION, OK, "x"),
         (Group.DATABASE, FAILED, "x"),
         (Group.DATABASE, WARNING, "x"),

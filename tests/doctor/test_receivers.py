@@ -12,7 +12,7 @@ from alerter.config import Secret, Target
 from alerter.core.outbox import TargetName
 from alerter.doctor.contacts import assess_contact
 from alerter.doctor.findings import Finding, Group, Outcome
-from alerter.doctor.receivers import check_heartbeat, check_target, check_ways
+from alerter.doctor.receivers import check_heartbeat, check_non_mail_receiver, check_target
 from alerter.network.probe import Endpoint, ProbeResult, ProbeStage, TlsMode
 from alerter.notifiers.apprise import AppriseNotifier
 from tests.builders import NOON
@@ -168,7 +168,7 @@ def good_for(days: float) -> ProbeResult:
         ),
         pytest.param(
             endpoint(),
-            ProbeResult(failed_at=ProbeStage.UNSEEN, detail="it lies behind a proxy of the kind socks5"),
+            ProbeResult(failed_at=ProbeStage.PROXIED, detail="it lies behind a proxy of the kind socks5"),
             NOT_APPLICABLE,
             "socks5, which alerter cannot look through",
             id="behind another kind of proxy",
@@ -184,7 +184,7 @@ def test_what_a_connection_means(at: Endpoint, found: ProbeResult, outcome: Outc
     assert bool(finding.advice) is (outcome is WARNING)
 
 
-@pytest.mark.parametrize("step", [step for step in ProbeStage if step is not ProbeStage.UNSEEN])
+@pytest.mark.parametrize("step", [step for step in ProbeStage if step is not ProbeStage.PROXIED])
 def test_each_way_to_fail_has_its_advice(step: ProbeStage) -> None:
     """Whoever reads it at night need not know what a handshake is."""
     found = ProbeResult(failed_at=step, detail="it broke", proxy="proxy.example")
@@ -253,7 +253,7 @@ MAIL = '[receivers.mail]\nurls = ["mailtos://u:p@mx.example"]\n'
 
 def test_what_ends_in_mail_alone_is_a_warning(tmp_path: Path) -> None:
     """Held mail cannot tell of held mail; the line of the configuration is named."""
-    finding = only(check_ways(a_config(tmp_path, TENANT, MAIL, RULE)))
+    finding = only(check_non_mail_receiver(a_config(tmp_path, TENANT, MAIL, RULE)))
 
     assert (finding.group, finding.outcome) == (Group.RECEIVERS, WARNING)
     assert "everything ends in e-mail" in finding.text
@@ -263,6 +263,6 @@ def test_what_ends_in_mail_alone_is_a_warning(tmp_path: Path) -> None:
 
 def test_another_way_beside_mail_is_well(tmp_path: Path) -> None:
     """One is enough."""
-    finding = only(check_ways(a_config(tmp_path, TENANT, MAIL, RECEIVER, RULE)))
+    finding = only(check_non_mail_receiver(a_config(tmp_path, TENANT, MAIL, RECEIVER, RULE)))
 
     assert (finding.outcome, finding.subject) == (OK, "receivers")

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from threading import Barrier, Event
 
 from alerter.doctor.findings import Finding, Group, Outcome
-from alerter.doctor.runner import Check, CheckTimeouts, examine
+from alerter.doctor.runner import Check, CheckTimeouts, run_checks
 from tests.doctor.diagnoses import FAILED, NOT_APPLICABLE, OK
 
 
@@ -27,7 +27,7 @@ def a_check(subject: str, run: object = None) -> Check:
 
 def examined(*checks: Check, patience: CheckTimeouts = CheckTimeouts(), at_once: int = 9) -> list[Finding]:  # noqa: B008 - frozen
     """Return what the checks find, in the order in which they end."""
-    batches = examine(checks, monotonic=time.monotonic, patience=patience, at_once=at_once)  # noqa: TID251 - real threads
+    batches = run_checks(checks, monotonic=time.monotonic, patience=patience, at_once=at_once)  # noqa: TID251 - real threads
     return [finding for _, batch in batches for finding in batch]
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from alerter.config import Config
 from alerter.doctor.findings import Finding, Group, Outcome
-from alerter.doctor.permissions import Identity, identity_of, may_read
+from alerter.doctor.permissions import Identity, load_identity, may_read
 from alerter.doctor.systemd import assess_reading, assess_unit, check_units
-from alerter.systemd_units import Unit
+from alerter.systemd_units import SystemdUnit
 from tests.doctor.diagnoses import FAILED, NOT_APPLICABLE, OK, WARNING, a_config
 from tests.systemctl import RUNNING, Systemctl
 from tests.test_systemd_units import UNIT
@@ -58,7 +58,7 @@ STOPPED = replace(WELL, active="inactive", sub="dead", since="", has_watchdog=Fa
         ),
     ],
 )
-def test_how_a_unit_is(unit: Unit, expected: list[tuple[Outcome, str]]) -> None:
+def test_how_a_unit_is(unit: SystemdUnit, expected: list[tuple[Outcome, str]]) -> None:
     """Everything that is wrong with it, each with the command that helps."""
     found = list(assess_unit(unit, me="root"))
 
@@ -118,7 +118,7 @@ def test_the_unit_of_a_configuration_is_looked_at_with_what_it_may_read(root: Pa
     assert f"its user may not read {instance}" in found[1].text
 
 
-def read_by(unit: Unit, config: Config) -> list[Finding]:
+def read_by(unit: SystemdUnit, config: Config) -> list[Finding]:
     """Return which files a unit may not read."""
     return list(assess_reading(unit, config))
 
@@ -206,6 +206,6 @@ def test_a_folder_that_may_not_be_entered_hides_what_is_in_it(tmp_path: Path) ->
 
 def test_a_user_is_known_by_name() -> None:
     """With all groups; one that does not exist has nothing."""
-    assert identity_of("root").uid == 0
-    assert 0 in identity_of("root").gids
-    assert identity_of("nobody-has-this-name") == Identity()
+    assert load_identity("root").uid == 0
+    assert 0 in load_identity("root").gids
+    assert load_identity("nobody-has-this-name") == Identity()

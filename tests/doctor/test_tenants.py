@@ -101,7 +101,7 @@ def probe(*, skew: str | float | None = 0, allowance: RateLimit | None = None) -
         outcome=a_snapshot({"Spam": 1}),
         latency=timedelta(milliseconds=190),
         clock_skew=None if skew is None else timedelta(seconds=float(skew)),
-        allowance=allowance,
+        rate_limit=allowance,
     )
 
 

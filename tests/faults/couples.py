@@ -297,7 +297,7 @@ warning = {{ threshold = {{ above = 3000 }} }}
 
     def _problems_of_alerts(self, transitions: list[Transition]) -> list[str]:
         """Return where an alert fired twice without an end, or a breach did not fire exactly once."""
-        fired = Counter(each.key.tenant for each in transitions if each.after is AlertState.FIRING)
+        fired = Counter(each.key.tenant for each in transitions if each.to_state is AlertState.FIRING)
         problems = [
             f"{tenant}: {number} breaches fired {fired[tenant]} times"
             for tenant, number in self.breaches.items()
@@ -305,9 +305,11 @@ warning = {{ threshold = {{ above = 3000 }} }}
         ]
         state: dict[str, AlertState] = {}
         for each in transitions:
-            if state.get(each.key.id, AlertState.INACTIVE) is not each.before:
-                problems.append(f"alert {each.key.id} at {each.at}: from {each.before} to {each.after}, out of turn")
-            state[each.key.id] = each.after
+            if state.get(each.key.id, AlertState.INACTIVE) is not each.from_state:
+                problems.append(
+                    f"alert {each.key.id} at {each.at}: from {each.from_state} to {each.to_state}, out of turn"
+                )
+            state[each.key.id] = each.to_state
         return problems
 
     def _problems_of_messages(self, transitions: list[Transition]) -> list[str]:

@@ -58,7 +58,7 @@ def tellable(store: Store) -> list[Transition]:
     """Return the transitions that somebody must be told: into firing, and out of it; oldest first."""
     with store.read() as reader:
         newest_first = reader.alerts.transitions(limit=1_000_000)
-    return [each for each in reversed(newest_first) if AlertState.FIRING in (each.before, each.after)]
+    return [each for each in reversed(newest_first) if AlertState.FIRING in (each.from_state, each.to_state)]
 
 
 def snapshots(url: str) -> list[dict[str, int]]:

@@ -12,7 +12,7 @@ import pytest
 
 from alerter.core.series import Tenant
 from alerter.errors import Cause, SourceUnavailable
-from alerter.network.probe import Endpoint, TlsMode, contact
+from alerter.network.probe import Endpoint, TlsMode, probe
 from alerter.service.heartbeat import PingTimeouts, build_ping, send
 from alerter.simulator.api import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET
 from alerter.simulator.scenario import Scenario
@@ -116,7 +116,7 @@ def test_doctor_uses_the_address_that_answers(simulator: Simulator, has_dead_add
     let_none_answer(has_dead_addresses, port_of(simulator))
     endpoint = Endpoint(host="localhost", port=port_of(simulator), security=TlsMode.NONE)
 
-    assert contact(endpoint, timeout=3.0).failed_at is None
+    assert probe(endpoint, timeout=3.0).failed_at is None
 
 
 def test_doctor_names_the_addresses_that_do_not_answer(
@@ -127,6 +127,6 @@ def test_doctor_names_the_addresses_that_do_not_answer(
     port = has_dead_addresses.enter_context(a_black_hole(DEAD[0]))
     has_dead_addresses.enter_context(a_black_hole(DEAD[1], port))
 
-    found = contact(Endpoint(host="localhost", port=port, security=TlsMode.NONE), timeout=0.5)
+    found = probe(Endpoint(host="localhost", port=port, security=TlsMode.NONE), timeout=0.5)
 
     assert found.detail == "::1, 127.0.0.2 did not answer within 0.5 s"

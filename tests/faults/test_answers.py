@@ -22,7 +22,7 @@ KEYS = SigningKeys(app_id="app-id", app_key="app-key", access_key="access-key", 
 SNAPSHOT = "snapshot"
 
 
-def judged(mutant: Mutant) -> dict[str, int] | Cause:
+def evaluated(mutant: Mutant) -> dict[str, int] | Cause:
     """Return what is held by an answer, or why it is none."""
     try:
         counts = parse_hold_summary(
@@ -37,7 +37,7 @@ def check_mutants(number: int, *, seed: int) -> Counter[str]:
     """Judge so many answers, and hold each snapshot to the second opinion; return how many of each kind there were."""
     kinds: Counter[str] = Counter()
     for mutant in islice(mutants(seed), number):
-        outcome = judged(mutant)
+        outcome = evaluated(mutant)
         if isinstance(outcome, dict):
             assert outcome == proven(mutant), mutant
         kinds[SNAPSHOT if isinstance(outcome, dict) else outcome] += 1
@@ -66,7 +66,7 @@ def test_a_good_answer_is_never_refused() -> None:
     good = [mutant for mutant in islice(mutants(3), 2_000) if is_plainly_good(mutant)]
 
     assert len(good) > 200
-    assert [judged(mutant) for mutant in good] == [proven(mutant) for mutant in good]
+    assert [evaluated(mutant) for mutant in good] == [proven(mutant) for mutant in good]
 
 
 def is_plainly_good(mutant: Mutant) -> bool:

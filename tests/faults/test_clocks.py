@@ -81,7 +81,7 @@ def test_a_surge_after_a_jump_is_still_seen(world: World, size: str, direction: 
 
     cycle = world.poll({"Spam": 90})
 
-    assert [(each.key.rule, each.after) for each in cycle.transitions] == [("Surge", AlertState.FIRING)]
+    assert [(each.key.rule, each.to_state) for each in cycle.transitions] == [("Surge", AlertState.FIRING)]
 
 
 @pytest.mark.parametrize(("size", "direction"), JUMPS)
@@ -95,7 +95,7 @@ def test_what_is_pending_keeps_its_age_when_the_clock_jumps(world: World, size: 
     late = world.poll(BREACH)
 
     assert [cycle.transitions for cycle in early] == [()] * 3
-    assert [each.after for each in late.transitions] == [AlertState.FIRING]
+    assert [each.to_state for each in late.transitions] == [AlertState.FIRING]
 
 
 @pytest.mark.parametrize(("size", "direction"), JUMPS)
@@ -153,7 +153,7 @@ def test_the_night_of_a_clock_change_has_no_gap_and_messages_show_its_local_time
         seen = reader.history.series_for(
             Tenant("acme"), window=span("4h"), poll_interval=span("5m"), now=world.clock.now
         )
-    assert [(each.since, each.until) for each in seen.polling.coverage] == [(midnight, midnight + span("2h55m"))]
+    assert [(each.start_at, each.end_at) for each in seen.polling.coverage] == [(midnight, midnight + span("2h55m"))]
 
 
 # a machine that was suspended
@@ -183,7 +183,7 @@ def test_a_machine_that_slept_for_a_day_tells_what_is_wrong_when_it_wakes(world:
 
     cycle = world.poll({"Virus": 150, "Graymail": 150}, every="1d")
 
-    assert [(each.key.reason, each.after) for each in cycle.transitions] == [
+    assert [(each.key.reason, each.to_state) for each in cycle.transitions] == [
         ("Spam", AlertState.INACTIVE),
         ("Graymail", AlertState.FIRING),
     ]
@@ -196,7 +196,7 @@ def test_a_machine_that_wakes_up_without_a_network_has_no_data_and_says_so(world
 
     cycle = world.poll(TIMEOUT, every="1d")
 
-    assert [(each.key.rule, each.after) for each in cycle.transitions] == [(NO_DATA_RULE_NAME, AlertState.FIRING)]
+    assert [(each.key.rule, each.to_state) for each in cycle.transitions] == [(NO_DATA_RULE_NAME, AlertState.FIRING)]
 
 
 def test_a_message_that_waited_while_the_machine_slept_is_sent_at_once(world: World, target: Target) -> None:
@@ -221,5 +221,7 @@ def test_a_pending_alert_that_slept_for_a_day_fires_only_if_it_still_holds(world
 
     over = world.poll(RELEASE, every="1d")
 
-    assert [(each.before, each.after) for each in over.transitions] == [(AlertState.PENDING, AlertState.INACTIVE)]
+    assert [(each.from_state, each.to_state) for each in over.transitions] == [
+        (AlertState.PENDING, AlertState.INACTIVE)
+    ]
     assert over.messages == ()

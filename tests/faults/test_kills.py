@@ -94,7 +94,7 @@ class Saga:
         check_whole(self.url, [QUIET, BREACH, RELEASE, {}])
         with closing(Store(self.url)) as store:
             planned = references(store)
-            assert [(each.key.reason, each.after) for each in tellable(store)] == [
+            assert [(each.key.reason, each.to_state) for each in tellable(store)] == [
                 ("Spam", "firing"), ("Virus", "firing"), ("Spam", "inactive"), ("Virus", "inactive"),
             ]  # fmt: skip
             assert waiting(store) == []
@@ -258,7 +258,7 @@ class Shore:
         check_whole(self.url, self.tide.served)
         with closing(Store(self.url)) as store:
             planned = references(store)
-            assert len({(each.at, each.after) for each in tellable(store)}) == len(planned)
+            assert len({(each.at, each.to_state) for each in tellable(store)}) == len(planned)
         assert len(planned) > len(self.lives) / 3
         for number, sink in enumerate(self.sinks):
             arrived = received(sink, planned)

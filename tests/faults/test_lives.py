@@ -196,7 +196,7 @@ class Saga:
         """Fail unless each breach fired once, and each message arrived once, but for those in flight."""
         store = self.lives[0].store
         transitions = tellable(store)
-        fired = Counter(str(each.key.tenant) for each in transitions if each.after is AlertState.FIRING)
+        fired = Counter(str(each.key.tenant) for each in transitions if each.to_state is AlertState.FIRING)
         planned = references(store)
         arrived = Counter(self.wire.sent)
 

@@ -16,7 +16,7 @@ import pytest
 from alerter.core.history_records import ImportedSample
 from alerter.core.series import Tenant
 from alerter.errors import Problem
-from alerter.import_export import Layout, Values, read
+from alerter.import_export import FileOptions, ValueParser, read
 from tests.builders import NOON, minutes
 
 CASES = Path(__file__).parent / "cases"
@@ -30,8 +30,8 @@ SPAM_7_9: Found = [("10:00", "Spam", 7), ("10:05", "Spam", 9)]
 
 def found_in(path: str | Path, columns: Mapping[str, str]) -> list[ImportedSample | Problem]:
     """Return the readings of a file, and its problems."""
-    values = Values(timezone=ZoneInfo("UTC"), check_tenant=str, now=NOW)
-    layout = Layout(default_tenant=Tenant("acme"), columns=columns)
+    values = ValueParser(timezone=ZoneInfo("UTC"), check_tenant=str, now=NOW)
+    layout = FileOptions(default_tenant=Tenant("acme"), columns=columns)
     return [each if isinstance(each, Problem) else each[1] for each in read(str(path), layout, values)]  # type: ignore[misc] # readings only
 
 

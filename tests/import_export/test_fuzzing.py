@@ -20,8 +20,8 @@ from alerter.core.history_records import MAX_COUNT, CountRecord, ImportedSample
 from alerter.core.import_merge import ImportedHistory
 from alerter.core.series import NO_REASON, HoldReason, Tenant
 from alerter.errors import InputError, Problem
-from alerter.import_export import FileFormat, Layout, Values, read, write_readings, write_records
-from alerter.import_export.cells import shown
+from alerter.import_export import FileFormat, FileOptions, ValueParser, read, write_records, write_samples
+from alerter.import_export.cells import escape_formula
 from alerter.import_export.write import RECORD_COLUMNS
 from alerter.jobs.import_staging import ImportStaging
 from tests.bounded import bounded
@@ -31,15 +31,15 @@ FILES = settings(max_examples=300)
 
 
 def imported(
-    path: Path, *, layout: Layout | None = None, zone: str | None = None, seconds: float = 5
+    path: Path, *, layout: FileOptions | None = None, zone: str | None = None, seconds: float = 5
 ) -> list[ImportedHistory] | InputError:
     """Return what a file says, or why it is refused, in a bounded time."""
-    values = Values(timezone=ZoneInfo(zone) if zone else None, check_tenant=checked_name, now=NOON)
+    values = ValueParser(timezone=ZoneInfo(zone) if zone else None, check_tenant=checked_name, now=NOON)
     staging = ImportStaging()
     with bounded(seconds):
-        staging.read(str(path), read(str(path), layout or Layout(default_tenant=Tenant("acme")), values))
+        staging.read(str(path), read(str(path), layout or FileOptions(default_tenant=Tenant("acme")), values))
         try:
-            return staging.settle(interval=None)
+            return staging.validate(interval=None)
         except InputError as error:
             return error
 
@@ -134,7 +134,7 @@ def test_any_bytes_are_imported_or_refused(tmp_path: Path, content: bytes) -> No
     assert_sound(imported(path))
     assert_sound(imported(path, zone="Europe/London"))
     assert_sound(
-        imported(path, layout=Layout(tenant=Tenant("acme"), columns={"time": "Time", "held": "7", "reason": "a"}))
+        imported(path, layout=FileOptions(tenant=Tenant("acme"), columns={"time": "Time", "held": "7", "reason": "a"}))
     )
 
 
@@ -199,8 +199,8 @@ _ROWS = st.dictionaries(
 
 def readings_in(path: Path) -> Iterator[ImportedSample]:
     """Yield the readings of a file without any problem."""
-    values = Values(check_tenant=checked_name, now=NOON)
-    for each in read(str(path), Layout(), values):
+    values = ValueParser(check_tenant=checked_name, now=NOON)
+    for each in read(str(path), FileOptions(), values):
         assert not isinstance(each, Problem), each
         assert isinstance(each[1], ImportedSample)
         yield each[1]
@@ -218,7 +218,9 @@ def test_csv_is_read_as_it_was_written(tmp_path: Path, rows: dict[tuple[int, str
     stream = StringIO(newline="")
     writer = csv.writer(stream, lineterminator=end, quoting=csv.QUOTE_ALL)
     writer.writerow(["time", "tenant", "reason", "count"])
-    writer.writerows([_time(number), tenant, shown(name), held] for (number, tenant, name), held in rows.items())
+    writer.writerows(
+        [_time(number), tenant, escape_formula(name), held] for (number, tenant, name), held in rows.items()
+    )
     path = tmp_path / "counts.csv"
     path.write_bytes(stream.getvalue().encode())
 
@@ -264,15 +266,15 @@ def test_what_is_exported_is_read_as_it_was(
     ]
     path = tmp_path / "export"
     with path.open("w", encoding="utf-8", newline="") as stream:
-        write_readings(counts, stream, form, timezone=ZoneInfo(zone))
+        write_samples(counts, stream, form, timezone=ZoneInfo(zone))
 
     found = [(each.at, each.tenant, each.reason or "", each.held) for each in readings_in(path)] if rows else []
 
     assert found == expected(rows)
     with path.open("w", encoding="utf-8", newline="") as stream:
         write_records(changes, stream, form)
-    values = Values(check_tenant=checked_name, now=NOON)
-    read_again = [each[1] for each in read(str(path), Layout(), values) if not isinstance(each, Problem)]
+    values = ValueParser(check_tenant=checked_name, now=NOON)
+    read_again = [each[1] for each in read(str(path), FileOptions(), values) if not isinstance(each, Problem)]
     assert read_again == [
         replace(each, reason=each.reason if each.reason.strip() else NO_REASON) for each in changes if rows
     ]

@@ -14,11 +14,11 @@ import pytest
 from alerter.core.history_records import CountRecord, FailedPolls, FirstSeen, ImportedSample, InitialCount, PollRange
 from alerter.core.series import NO_REASON, Tenant
 from alerter.errors import Cause, Problem
-from alerter.import_export import Layout, Values, read
+from alerter.import_export import FileOptions, ValueParser, read
 from alerter.import_export.texts import MAX_LINE
 from tests.builders import NOON, at
 
-OF_ACME = Layout(default_tenant=Tenant("acme"))
+OF_ACME = FileOptions(default_tenant=Tenant("acme"))
 
 
 def a_tenant(name: str) -> str:
@@ -28,12 +28,14 @@ def a_tenant(name: str) -> str:
     return name
 
 
-def values(zone: str | None = None) -> Values:
+def values(zone: str | None = None) -> ValueParser:
     """Return what reads values at noon."""
-    return Values(timezone=ZoneInfo(zone) if zone else None, check_tenant=a_tenant, now=NOON)
+    return ValueParser(timezone=ZoneInfo(zone) if zone else None, check_tenant=a_tenant, now=NOON)
 
 
-def read_all(path: Path, content: str | bytes, layout: Layout = OF_ACME, how: Values | None = None) -> list[object]:
+def read_all(
+    path: Path, content: str | bytes, layout: FileOptions = OF_ACME, how: ValueParser | None = None
+) -> list[object]:
     """Return what a file holds: readings as (tenant, reason, time, held), records, and problems as texts."""
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     found: list[object] = []
@@ -124,7 +126,7 @@ def test_a_row_without_reason_and_messages_says_that_nothing_was_held(path: Path
 )
 def test_columns_can_be_named(path: Path, columns: Mapping[str, str], content: str) -> None:
     """What is not guessed can be said."""
-    assert read_all(path, content, Layout(default_tenant=Tenant("acme"), columns=columns)) == [SPAM_AT_11]
+    assert read_all(path, content, FileOptions(default_tenant=Tenant("acme"), columns=columns)) == [SPAM_AT_11]
 
 
 @pytest.mark.parametrize(
@@ -399,7 +401,7 @@ def test_whose_the_readings_are(path: Path) -> None:
     content = "time,tenant,reason,count\n2026-03-02T11:00Z,A1,Spam,7\n2026-03-02T11:00Z,B2,Spam,7\n"
 
     assert read_all(path, content) == [("A1", "Spam", at("11:00"), 7), ("B2", "Spam", at("11:00"), 7)]
-    assert read_all(path, content, Layout(tenant=Tenant("A1"))) == [
+    assert read_all(path, content, FileOptions(tenant=Tenant("A1"))) == [
         ("A1", "Spam", at("11:00"), 7),
         "3: tenant: expected 'A1', as --tenant says, found 'B2'",
     ]
@@ -407,7 +409,7 @@ def test_whose_the_readings_are(path: Path) -> None:
 
 def test_with_several_tenants_a_file_must_say_whose_it_is(path: Path) -> None:
     """Nothing is guessed."""
-    (problem,) = read_all(path, "time,reason,held\n2026-03-02T11:00Z,Spam,7\n", Layout())
+    (problem,) = read_all(path, "time,reason,held\n2026-03-02T11:00Z,Spam,7\n", FileOptions())
 
     assert "say which of them is which: --column tenant=NAME, or --tenant NAME" in str(problem)
 
@@ -416,7 +418,7 @@ def test_with_several_tenants_a_file_must_say_whose_it_is(path: Path) -> None:
 def test_a_column_of_numbers_is_none_of_names(path: Path, name: str) -> None:
     """Whoever takes a wide table for a plain one gets no reasons that are called 120."""
     content = "Time,Spam Scanning,Graymail,Comment\n2026-03-02T11:00Z,7,120,a\n"
-    layout = Layout(default_tenant=Tenant("acme"), columns={"time": "Time", "reason": name, "held": "Graymail"})
+    layout = FileOptions(default_tenant=Tenant("acme"), columns={"time": "Time", "reason": name, "held": "Graymail"})
 
     (problem,) = read_all(path, content, layout)
 
@@ -503,7 +505,7 @@ def test_records_are_known_by_their_column(path: Path) -> None:
 )
 def test_a_record_that_cannot_be_is_refused(path: Path, row: str, expected: str) -> None:
     """As with readings, each problem has its line and its column."""
-    (problem,) = read_all(path, f"{OWN}{row}\n", Layout(tenant=Tenant("acme")))
+    (problem,) = read_all(path, f"{OWN}{row}\n", FileOptions(tenant=Tenant("acme")))
 
     assert expected in str(problem)
 

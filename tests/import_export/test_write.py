@@ -18,7 +18,7 @@ from alerter.core.history_records import (
 )
 from alerter.core.series import HoldReason, Tenant
 from alerter.errors import Cause
-from alerter.import_export import FileFormat, write_partial_mark, write_readings, write_records
+from alerter.import_export import FileFormat, write_partial_mark, write_records, write_samples
 from tests.builders import NOON, at
 
 ACME, REASON = Tenant("acme"), HoldReason("=Ω, x")
@@ -72,8 +72,8 @@ def test_readings_are_for_people() -> None:
     reading = ImportedSample(tenant=ACME, reason=HoldReason("Spam"), at=NOON, held=7)
     csv, jsonl = StringIO(), StringIO()
 
-    write_readings([reading], csv, FileFormat.CSV, timezone=ZoneInfo("Asia/Tokyo"))
-    write_readings([reading], jsonl, FileFormat.JSONL, timezone=ZoneInfo("Asia/Tokyo"))
+    write_samples([reading], csv, FileFormat.CSV, timezone=ZoneInfo("Asia/Tokyo"))
+    write_samples([reading], jsonl, FileFormat.JSONL, timezone=ZoneInfo("Asia/Tokyo"))
 
     assert csv.getvalue() == "time,tenant,reason,held\n2026-03-02 21:00:00+09:00,acme,Spam,7\n"
     assert json.loads(jsonl.getvalue())["time"] == "2026-03-02T12:00:00Z"

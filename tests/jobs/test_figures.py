@@ -35,7 +35,7 @@ def figure_of(store: Store, alert: Alert) -> str:
     """Return what the counts of an alert's series were as bars, and the newest count."""
     with store.read() as reader:
         found = figures_for(reader, [alert], a_policy(a_rule()), now=at("12:00"))
-    figure = found.get(alert.key.topic)
+    figure = found.get(alert.key.subject)
     return "" if figure is None or figure.newest is None else f"{sparkline(figure, width=4)} {figure.newest.count}"
 
 
@@ -53,7 +53,7 @@ def test_the_figure_of_a_sum_and_of_missing_data_is_all_that_the_tenant_held(sto
 def figures_of(store: Store, alert: Alert, alerting: AlertingConfig) -> Figure | None:
     """Return the figure of an alert."""
     with store.read() as reader:
-        return figures_for(reader, [alert], alerting, now=at("12:00")).get(alert.key.topic)
+        return figures_for(reader, [alert], alerting, now=at("12:00")).get(alert.key.subject)
 
 
 def test_the_figure_of_a_sum_is_that_of_the_reasons_of_its_rule(store: Store) -> None:
@@ -81,8 +81,8 @@ def test_the_figure_of_a_sum_over_all_tenants_adds_them_up(store: Store) -> None
 
     assert both is not None
     assert alone is not None
-    assert (both.segments[0].since, both.segments[0].count) == (at("11:30"), 1_040)
-    assert alone.segments[0].since == at("11:00")
+    assert (both.segments[0].start_at, both.segments[0].count) == (at("11:30"), 1_040)
+    assert alone.segments[0].start_at == at("11:00")
 
 
 @pytest.mark.parametrize("rule", ["Sum", "Gone"])

@@ -8,8 +8,9 @@ import pytest
 
 from alerter.core.alerts import AlertState
 from alerter.core.message.content import EventAction, Format, Message, MessageStatus
-from alerter.core.notifications import NotifyReason, ReceiverName, Route, TargetId
-from alerter.core.outbox import MAX_ATTEMPTS, TargetName, after_retry_request
+from alerter.core.notifications import NotifyReason
+from alerter.core.outbox import MAX_ATTEMPTS, TargetName, after_manual_retry
+from alerter.core.routes import ReceiverName, Route, TargetId
 from alerter.core.rules import Per, RuleName, Severity
 from alerter.errors import Cause, DeliveryError, SourceUnavailable
 from alerter.jobs.deliver import deliver, next_attempt_due_at
@@ -54,7 +55,7 @@ def _reasons(world: World, *, hours: int) -> list[str]:
     found = []
     for hour in range(1, hours + 1):
         cycle = world.poll(HELD, every="1h")
-        found += [f"{hour}h {notice.reason}" for each in cycle.notifications for notice in each.notices]
+        found += [f"{hour}h {item.reason}" for each in cycle.notifications for item in each.items]
     return found
 
 
@@ -131,25 +132,25 @@ def test_an_acknowledgement_stops_reminders_until_it_gets_worse(world: World) ->
     """Somebody is at it; twice the count breaks it."""
     _with_receiver(world, repeat_interval=span("10m"))
     first = world.poll(HELD)
-    [notice] = first.notifications[0].notices
+    [item] = first.notifications[0].items
     with world.store.write() as transaction:
-        acknowledgement = an_acknowledgement(topic=notice.alert.key.topic, value=150)
-        transaction.silences.save_acknowledgement(replace(acknowledgement, at=world.clock.now))
+        acknowledgement = an_acknowledgement(subject=item.alert.key.subject, value=150)
+        transaction.silences.save_acknowledgement(replace(acknowledgement, acknowledged_at=world.clock.now))
 
     silent = [world.poll(HELD, every="10m") for _ in range(3)]
     worse = world.poll({"Spam": 300}, every="10m")
     over = world.poll(CALM)
 
     assert all(cycle.messages == () for cycle in silent)
-    assert [each.reason for each in worse.notifications[0].notices] == [NotifyReason.BROKEN]
-    assert [each.reason for each in over.notifications[0].notices] == [NotifyReason.RESOLVED]
+    assert [each.reason for each in worse.notifications[0].items] == [NotifyReason.BROKEN]
+    assert [each.reason for each in over.notifications[0].items] == [NotifyReason.RESOLVED]
 
 
 def _acknowledge(world: World, value: int, *, rule: str = "Backlog") -> None:
-    topic = world.alert(rule=rule).key.topic
+    subject = world.alert(rule=rule).key.subject
     with world.store.write() as transaction:
         transaction.silences.save_acknowledgement(
-            replace(an_acknowledgement(topic=topic, value=value), at=world.clock.now, author="alice")
+            replace(an_acknowledgement(subject=subject, value=value), acknowledged_at=world.clock.now, author="alice")
         )
 
 
@@ -168,7 +169,7 @@ def test_a_broken_acknowledgement_is_told_at_once_and_stays_broken_through_a_res
         "WARNING again: 300 held for 'Spam' (acme), twice as many as when alice acknowledged"
     ]
     assert (fallen.messages, again.messages) == ((), ())
-    assert [each.reason for each in reminded.notifications[0].notices] == [NotifyReason.REPEAT]
+    assert [each.reason for each in reminded.notifications[0].items] == [NotifyReason.REPEAT]
 
 
 def test_a_new_acknowledgement_holds_after_one_that_broke(world: World) -> None:
@@ -187,14 +188,14 @@ def test_an_acknowledgement_that_is_taken_back_lets_reminders_go_on(world: World
     world.poll(HELD)
     _acknowledge(world, 150)
     silent = world.poll(HELD, every="4h")
-    topic = world.alert().key.topic
+    subject = world.alert().key.subject
     with world.store.write() as transaction:
-        transaction.silences.delete_acknowledgement(topic)
+        transaction.silences.delete_acknowledgement(subject)
 
-    [notice] = world.poll(HELD).notifications[0].notices
+    [item] = world.poll(HELD).notifications[0].items
 
     assert silent.messages == ()
-    assert notice.reason is NotifyReason.REPEAT
+    assert item.reason is NotifyReason.REPEAT
 
 
 def test_an_acknowledgement_breaks_while_growth_has_nothing_to_compare_with(world: World) -> None:
@@ -211,7 +212,7 @@ def test_an_acknowledgement_breaks_while_growth_has_nothing_to_compare_with(worl
 
     assert fired.is_firing
     assert world.alert(rule="Surge").value == 180
-    assert [each.reason for each in broken.notifications[0].notices] == [NotifyReason.BROKEN]
+    assert [each.reason for each in broken.notifications[0].items] == [NotifyReason.BROKEN]
 
 
 def test_the_end_of_a_removed_tenants_alert_is_told_once_its_silence_has_ended(world: World) -> None:
@@ -650,7 +651,7 @@ def test_the_fallback_is_told_once_of_what_a_person_tries_again_in_vain(world: W
     world.deliver()
     with world.store.write() as transaction:
         [given_up] = [each.delivery for each in transaction.outbox.deliveries() if each.delivery.dead_at]
-        transaction.outbox.save_delivery(after_retry_request(given_up, now=world.clock.now))
+        transaction.outbox.save_delivery(after_manual_retry(given_up, now=world.clock.now))
 
     tried = world.deliver()
 
@@ -1024,7 +1025,7 @@ def test_a_clock_jump_moves_what_mutes_and_groups_measure_from(world: World) -> 
     assert world.poll(HELD).messages == ()
     with world.store.read() as reader:
         [notified] = [each for each in reader.notifications.states() if each.state is AlertState.FIRING]
-        assert notified.at == told_at + span("1h")
+        assert notified.notified_at == told_at + span("1h")
         assert reader.notifications.open_groups() == {}
 
 

@@ -137,7 +137,7 @@ def _titles(cycle: PollCycle) -> list[tuple[str, str]]:
 
 
 def _states(transitions: Iterable[Transition]) -> list[tuple[str, AlertState]]:
-    return [(each.key.rule, each.after) for each in transitions]
+    return [(each.key.rule, each.to_state) for each in transitions]
 
 
 # a failed poll
@@ -215,7 +215,7 @@ def test_a_breach_is_one_message_per_receiver_with_one_delivery_per_target(world
     cycle = world.poll({"Spam": 150, "Virus": 400, "Graymail": 3})
 
     assert [message.receiver for message in cycle.messages] == ["secops", "mail"]
-    assert [len(each.notices) for each in cycle.notifications] == [2, 2]
+    assert [len(each.items) for each in cycle.notifications] == [2, 2]
     assert [(each.target, each.next_attempt_at) for each in world.waiting()] == [
         (SLACK, world.clock.now),
         (TEAMS, world.clock.now),
@@ -252,7 +252,7 @@ def test_growth_is_measured_in_what_is_stored(world: World) -> None:
     surge = world.poll({"Spam": 520, "Virus": 60})
 
     assert silent.transitions == ()
-    assert [(each.key.reason, each.after) for each in surge.transitions] == [("Virus", FIRING)]
+    assert [(each.key.reason, each.to_state) for each in surge.transitions] == [("Virus", FIRING)]
 
 
 def test_an_alert_of_two_levels_is_raised_and_lowered(world: World) -> None:
@@ -260,7 +260,7 @@ def test_an_alert_of_two_levels_is_raised_and_lowered(world: World) -> None:
     world.alerting = a_policy(a_rule(warning=a_level(above=100), critical=a_level(above=500)))
 
     reasons = [
-        [notice.reason.value for each in world.poll({"Spam": count}).notifications for notice in each.notices]
+        [item.reason.value for each in world.poll({"Spam": count}).notifications for item in each.items]
         for count in (150, 600, 650, 150, 10)
     ]
 
@@ -276,8 +276,8 @@ def test_a_receiver_of_critical_alerts_is_told_that_the_warning_goes_on(world: W
 
     cycle = world.poll({"Spam": 150})
 
-    [notice] = cycle.notifications[0].notices
-    assert (notice.reason, notice.still_firing) == ("resolved", WARNING)
+    [item] = cycle.notifications[0].items
+    assert (item.reason, item.still_firing) == ("resolved", WARNING)
 
 
 # a crash, and a restart
@@ -415,8 +415,8 @@ def test_what_fires_is_resolved_when_nothing_stands_behind_it_any_more(world: Wo
     [transition] = world.reconcile()
     again = world.reconcile()
 
-    assert (transition.is_resolution, transition.note) == (True, why)
-    assert world.alert().resolution == why
+    assert (transition.is_resolution, transition.detail) == (True, why)
+    assert world.alert().resolved_because == why
     assert [delivery.target for delivery in world.waiting()] == [SLACK, SLACK]
     assert again == []
 
@@ -429,7 +429,7 @@ def test_a_poll_resolves_what_no_rule_stands_behind_any_more(world: World) -> No
     cycle = world.poll({"Spam": 150})
 
     assert _states(cycle.transitions) == [("Held mail", FIRING), ("Backlog", QUIET)]
-    assert [[notice.reason.value for notice in each.notices] for each in cycle.notifications] == [
+    assert [[item.reason.value for item in each.items] for each in cycle.notifications] == [
         ["first", "resolved"],
         ["first", "resolved"],
     ]
@@ -453,7 +453,7 @@ def test_a_poll_resolves_the_alert_of_a_sum_that_is_no_longer_made(
 
     [transition] = world.poll({"Spam": 150}).transitions
 
-    assert (transition.is_resolution, transition.note) == (True, RULE_REMOVED)
+    assert (transition.is_resolution, transition.detail) == (True, RULE_REMOVED)
 
 
 def test_an_edited_rule_keeps_its_alerts(world: World) -> None:
@@ -518,7 +518,7 @@ def test_a_sum_over_all_tenants_waits_for_each_of_them(two: World) -> None:
     third = two.poll({"Spam": 95}, every="4m")
 
     assert first.transitions == ()
-    assert [(each.key.tenant, each.after) for each in second.transitions] == [(ALL_TENANTS, FIRING)]
+    assert [(each.key.tenant, each.to_state) for each in second.transitions] == [(ALL_TENANTS, FIRING)]
     assert (third.transitions, third.messages) == ((), ())
     assert two.alert(tenant=ALL_TENANTS).value == 115
 
@@ -556,7 +556,7 @@ def test_a_sum_over_tenants_that_were_all_removed_is_resolved(two: World) -> Non
 
     [transition] = two.reconcile()
 
-    assert transition.note == RULE_REMOVED
+    assert transition.detail == RULE_REMOVED
 
 
 def test_a_tenant_outside_the_sum_has_no_part_in_it(two: World) -> None:
@@ -833,7 +833,7 @@ def test_old_history_is_pruned_until_nothing_is_left_of_it(world: World) -> None
     alert = world.alert()
 
     world.clock.forward("2d")
-    batch_sizer = BatchSizer(seconds=lambda: 0.0, wait=lambda _: False)
+    batch_sizer = BatchSizer(seconds=lambda: 0.0, pause=lambda _: False)
 
     kept = [
         apply_retention(
@@ -889,7 +889,7 @@ def test_an_hour_in_which_a_level_was_firing_is_not_usual_later(world: World) ->
     for held in (100, 200, 300, 1000, 820):
         for count in (held, held, 0):
             cycle = world.poll({"Spam": count}, every="30m")
-            fired += [(held, each.after) for each in cycle.transitions]
+            fired += [(held, each.to_state) for each in cycle.transitions]
         world.clock.forward("6d22h30m")
 
     assert fired == [(1000, FIRING), (1000, QUIET), (820, FIRING), (820, QUIET)]
@@ -970,7 +970,7 @@ def test_the_count_of_an_alert_that_goes_on_is_written_later(delaying: World) ->
 
     cycle = delaying.poll({"Spam": 0})
 
-    assert [each.after for each in cycle.transitions] == [AlertState.INACTIVE]
+    assert [each.to_state for each in cycle.transitions] == [AlertState.INACTIVE]
     assert delaying.alert().peak == 190
 
 

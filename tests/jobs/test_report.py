@@ -10,9 +10,9 @@ import pytest
 from alerter.core.actions import ActionOrigin, Actor
 from alerter.core.conditions import NoData
 from alerter.core.message.content import Format
-from alerter.core.notifications import Route
 from alerter.core.outbox import TargetName
 from alerter.core.review import ReportSchedule
+from alerter.core.routes import Route
 from alerter.core.rules import Severity
 from alerter.core.series import Span, Tenant
 from alerter.errors import Cause, DeliveryError, SourceUnavailable

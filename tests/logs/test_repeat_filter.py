@@ -8,7 +8,14 @@ from datetime import timedelta
 import pytest
 
 from alerter.logs.events import LogEvent, Value
-from alerter.logs.repeat_filter import ALWAYS_LOUD, MAX_CACHED_LOOKBACK, SPOKESMEN, Repeats, Weight, notified
+from alerter.logs.repeat_filter import (
+    ALWAYS_LOUD,
+    MAX_CACHED_LOOKBACK,
+    MAX_LOUD_PER_CAUSE,
+    RepeatDecision,
+    RepeatFilter,
+    notified,
+)
 
 WARNING, ERROR, INFO = logging.WARNING, logging.ERROR, logging.INFO
 MINUTE, HOUR = 60.0, 3600.0
@@ -22,8 +29,8 @@ def an_event(text: str = "poll failed", *, traceback: str = "", **fields: Value)
 
 def levels(*said: tuple[float, LogEvent], level: int = WARNING) -> list[int]:
     """Return how loud each of several events is, at seconds of their own."""
-    repeats = Repeats()
-    return [repeats.weight("alerter.jobs", level, event, now=at).level for at, event in said]
+    repeats = RepeatFilter()
+    return [repeats.decide("alerter.jobs", level, event, now=at).level for at, event in said]
 
 
 def test_a_tenant_that_fails_every_minute_for_a_week_is_loud_a_dozen_times() -> None:
@@ -114,40 +121,40 @@ def test_what_is_no_failure_is_always_the_same() -> None:
 
 def test_a_few_speak_for_all_that_a_failure_befalls() -> None:
     """When the network is down, a thousand tenants are not a thousand warnings, nor a thousand reminders."""
-    repeats = Repeats()
+    repeats = RepeatFilter()
     loud: Counter[int] = Counter()
     last: list[tuple[int, str]] = []
 
     for minute in range(60):
         for tenant in range(1_000):
-            weight = repeats.weight("l", WARNING, an_event(tenant=f"tenant-{tenant}"), now=minute * MINUTE)
+            weight = repeats.decide("l", WARNING, an_event(tenant=f"tenant-{tenant}"), now=minute * MINUTE)
             loud[minute] += weight.level > INFO
             if weight.is_last:
                 last.append((minute, f"tenant-{tenant}"))
 
-    assert +loud == {0: SPOKESMEN, 15: SPOKESMEN}
+    assert +loud == {0: MAX_LOUD_PER_CAUSE, 15: MAX_LOUD_PER_CAUSE}
     assert last == [(0, "tenant-19"), (15, "tenant-19")]
 
 
 def test_a_new_tenant_is_heard_although_many_have_failed_for_long() -> None:
     """Fifty customers whose keys have expired for weeks do not hide the one whose keys expire today."""
-    repeats = Repeats()
+    repeats = RepeatFilter()
     for minute in range(60):
         for tenant in range(50):
-            repeats.weight("l", ERROR, an_event(tenant=f"tenant-{tenant}"), now=minute * MINUTE)
+            repeats.decide("l", ERROR, an_event(tenant=f"tenant-{tenant}"), now=minute * MINUTE)
 
-    assert repeats.weight("l", ERROR, an_event(tenant="new"), now=HOUR) == Weight(level=ERROR)
+    assert repeats.decide("l", ERROR, an_event(tenant="new"), now=HOUR) == RepeatDecision(level=ERROR)
 
 
 def test_no_more_is_remembered_than_is_needed() -> None:
     """However many different things go wrong, the memory of them has an end: the oldest is new again."""
-    repeats = Repeats()
+    repeats = RepeatFilter()
     letters = str.maketrans("0123456789", "abcdefghij")
     events = [an_event("job failed", job=str(number).translate(letters)) for number in range(MAX_CACHED_LOOKBACK + 1)]
     for event in events:
-        repeats.weight("l", WARNING, event, now=0)
+        repeats.decide("l", WARNING, event, now=0)
 
-    oldest, newest = (repeats.weight("l", WARNING, event, now=0).level for event in (events[0], events[-1]))
+    oldest, newest = (repeats.decide("l", WARNING, event, now=0).level for event in (events[0], events[-1]))
 
     assert (oldest, newest) == (WARNING, INFO)
 
@@ -155,22 +162,26 @@ def test_no_more_is_remembered_than_is_needed() -> None:
 @pytest.mark.parametrize(
     ("weight", "fields", "traceback"),
     [
-        pytest.param(Weight(level=ERROR), {"job": "prune"}, "Traceback\nValueError: x", id="the first: all of it"),
         pytest.param(
-            Weight(level=INFO, repeats=3),
+            RepeatDecision(level=ERROR), {"job": "prune"}, "Traceback\nValueError: x", id="the first: all of it"
+        ),
+        pytest.param(
+            RepeatDecision(level=INFO, repeats=3),
             {"job": "prune", "repeats": 3, "detail": "ValueError: x"},
             "",
             id="again: how often, and the last line of the traceback",
         ),
         pytest.param(
-            Weight(level=ERROR, repeats=9, is_last=True),
+            RepeatDecision(level=ERROR, repeats=9, is_last=True),
             {"job": "prune", "repeats": 9, "others": "omitted"},
             "Traceback\nValueError: x",
             id="a reminder: all of it, and that others are not heard",
         ),
     ],
 )
-def test_what_is_known_already_is_said_in_short(weight: Weight, fields: Mapping[str, Value], traceback: str) -> None:
+def test_what_is_known_already_is_said_in_short(
+    weight: RepeatDecision, fields: Mapping[str, Value], traceback: str
+) -> None:
     """A traceback of thirty lines is read once."""
     event = an_event("job ended", job="prune", traceback="Traceback\nValueError: x")
 

@@ -11,7 +11,7 @@ from threading import Thread
 import pytest
 import trustme
 
-from alerter.network.probe import Endpoint, ProbeResult, ProbeStage, TlsMode, contact
+from alerter.network.probe import Endpoint, ProbeResult, ProbeStage, TlsMode, probe
 from tests.raw_servers import RawServer
 from tests.servers import http_sink, smtp_sink
 
@@ -57,7 +57,7 @@ def reached(
 ) -> ProbeResult:
     """Return how far a connection to a port on loopback gets."""
     endpoint = Endpoint(host=host, port=port, security=security, is_mail=is_mail, verifies=verifies)
-    return contact(endpoint, timeout=timeout)
+    return probe(endpoint, timeout=timeout)
 
 
 def greeting(*lines: bytes) -> Callable[[socket.socket], None]:
@@ -250,7 +250,7 @@ def test_a_proxy_of_another_kind_is_not_looked_through(monkeypatch: pytest.Monke
 
     found = reached(443, host="hooks.example")
 
-    assert (found.failed_at, found.detail) == (ProbeStage.UNSEEN, "it lies behind a proxy of the kind socks5")
+    assert (found.failed_at, found.detail) == (ProbeStage.PROXIED, "it lies behind a proxy of the kind socks5")
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:port", "htp://127.0.0.1:1", "proxy:3128"])
@@ -258,7 +258,7 @@ def test_a_proxy_that_cannot_be_used_is_told_by_its_variable(monkeypatch: pytest
     """Nothing is tried then."""
     monkeypatch.setenv("HTTPS_PROXY", url)
 
-    found = contact(Endpoint.of_url("https://hooks.example"), timeout=5)
+    found = probe(Endpoint.of_url("https://hooks.example"), timeout=5)
 
     assert found.failed_at is ProbeStage.PROXY
     assert found.detail.startswith("HTTPS_PROXY cannot be used: expected a proxy such as http://proxy.example:3128")

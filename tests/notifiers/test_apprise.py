@@ -19,7 +19,7 @@ from apprise.plugins.pagerduty import PAGERDUTY_API_LOOKUP
 
 from alerter.core.message.content import EventAction, Format, Message, MessageContext, MessageStatus, OnCallEvent
 from alerter.core.message.render import compose_test_message
-from alerter.core.notifications import Receiver, ReceiverName
+from alerter.core.routes import Receiver, ReceiverName
 from alerter.core.rules import Severity
 from alerter.errors import DeliveryError
 from alerter.notifiers.apprise import AppriseNotifier, scheme

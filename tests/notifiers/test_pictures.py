@@ -32,9 +32,9 @@ ALERT = an_alert(612, before=212)
 CHARTED = changed(SECOPS, charts=True)
 FIGURE = figure_of(*RISING, 612)
 MESSAGE = compose_message(
-    Notification(receiver=CHARTED, notices=(NotificationItem(reason=NotifyReason.FIRST, alert=ALERT),)),
+    Notification(receiver=CHARTED, items=(NotificationItem(reason=NotifyReason.FIRST, alert=ALERT),)),
     CONTEXT,
-    figures={ALERT.key.topic: FIGURE},
+    figures={ALERT.key.subject: FIGURE},
     now=NOW,
 )
 #: What a child wrote that stands for ours.

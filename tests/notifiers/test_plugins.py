@@ -44,14 +44,14 @@ LIVE = re.compile(
 
 def a_message(*reasons: str) -> Message:
     """Return a message about an alert of each hold reason, of which the first is critical."""
-    notices = tuple(
+    items = tuple(
         NotificationItem(
             reason=NotifyReason.FIRST,
             alert=an_alert(key=a_key(reason=reason, severity=Severity.WARNING if number else Severity.CRITICAL)),
         )
         for number, reason in enumerate(reasons)
     )
-    return compose_message(Notification(receiver=a_receiver(), notices=notices), CONTEXT, now=NOON)
+    return compose_message(Notification(receiver=a_receiver(), items=items), CONTEXT, now=NOON)
 
 
 @dataclass

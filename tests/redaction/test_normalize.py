@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerter.redaction.normalize import canonical, canonical_start, located
+from alerter.redaction.normalize import normalize, normalize_prefix, normalize_with_positions
 
 TEXT = 'Grüße/an &"x" + 100%, \\o/ 🙂'
 
@@ -43,7 +43,7 @@ def test_every_way_to_write_a_text_comes_to_one(writing: str) -> None:
     """Whoever quoted or escaped a text, and how often: what it says stays the same."""
     written = WRITINGS[writing](TEXT)
 
-    assert canonical(TEXT) in canonical(written)
+    assert normalize(TEXT) in normalize(written)
 
 
 @pytest.mark.parametrize(
@@ -60,21 +60,21 @@ def test_every_way_to_write_a_text_comes_to_one(writing: str) -> None:
 )
 def test_a_canonical_text(text: str, form: str) -> None:
     """Escapes are resolved, and what cannot be seen is left out."""
-    assert canonical(text) == form
+    assert normalize(text) == form
 
 
 @pytest.mark.parametrize("end", ["%", "%4", "\\", "\\u00e", "\\x4", "&", "&am", "&#12"])
 def test_an_end_that_may_begin_an_escape_does_not_count(end: str) -> None:
     """A password may end in `%`: with what follows it reads otherwise."""
-    assert canonical_start(f"password{end}") == "password"
+    assert normalize_prefix(f"password{end}") == "password"
 
 
 @given(st.text(st.sampled_from('abuxn019%\\&;#"/+ üẞ€🙂\n\u200b'), max_size=30))
 def test_the_place_of_each_character_belongs_to_the_same_canonical_text(text: str) -> None:
     """What is found in the canonical text can be pointed at in the text as it was written."""
-    places = located(text)
+    places = normalize_with_positions(text)
 
-    assert places.canonical == canonical(text)
+    assert places.canonical == normalize(text)
     assert all(0 <= start < end <= len(text) for start, end in zip(places.starts, places.ends, strict=True))
     assert list(places.starts) == sorted(places.starts)
 
@@ -83,4 +83,4 @@ def test_nothing_is_undone_that_was_not_done() -> None:
     """An encoding that is none of these, such as base64, stays as it is."""
     encoded = b64encode(TEXT.encode()).decode()
 
-    assert canonical(encoded) == encoded.casefold().replace("+", "")
+    assert normalize(encoded) == encoded.casefold().replace("+", "")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from alerter.redaction import is_token, parts_of_url, passwords_of_url, secrets_of_url
+from alerter.redaction import is_token, url_parts, url_passwords, url_secrets
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ from alerter.redaction import is_token, parts_of_url, passwords_of_url, secrets_
 )
 def test_a_url_has_secrets(url: str, secrets: set[str]) -> None:
     """Each part that libraries repeat without the rest is one; hosts and mail addresses are none."""
-    assert set(secrets_of_url(url)) == secrets
+    assert set(url_secrets(url)) == secrets
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_url_has_secrets(url: str, secrets: set[str]) -> None:
 )
 def test_a_database_has_a_password(url: str, secrets: set[str]) -> None:
     """Names of hosts and databases say where it is; they may be shown."""
-    assert set(passwords_of_url(url)) - {""} == secrets
+    assert set(url_passwords(url)) - {""} == secrets
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_database_has_a_password(url: str, secrets: set[str]) -> None:
 )
 def test_a_url_has_parts(url: str, parts: set[str]) -> None:
     """All but the scheme and the name of a host."""
-    assert parts_of_url(url) == parts
+    assert url_parts(url) == parts
 
 
 @pytest.mark.parametrize(

@@ -123,9 +123,9 @@ def facts_of(world: Real, event: Event, happened: Happened) -> Facts:
     """Return what the real code finds after an event."""
     return {
         "transitions": sorted(
-            (*names_of(each.key), str(each.before), str(each.after)) for each in happened.transitions
+            (*names_of(each.key), str(each.from_state), str(each.to_state)) for each in happened.transitions
         ),
-        "told": sorted((url, *line_of(notice)) for url, each in happened.notified for notice in each.notices),
+        "told": sorted((url, *line_of(item)) for url, each in happened.notified for item in each.items),
         "alerts": sorted(
             (
                 *names_of(alert.key),
@@ -158,11 +158,11 @@ def names_of(key: AlertKey) -> Key:
     return str(key.rule), str(key.severity), str(key.tenant), str(key.reason)
 
 
-def line_of(notice: NotificationItem) -> tuple[str, ...]:
+def line_of(item: NotificationItem) -> tuple[str, ...]:
     """Return one thing that is told: the subject, the level, and why; of an end, the level that was told before."""
-    key, before = notice.alert.key, notice.previous_state
-    level = before.severity if notice.reason == "resolved" and before is not None else key.severity
-    return str(key.rule), str(key.tenant), str(key.reason), str(level), str(notice.reason)
+    key, before = item.alert.key, item.previous_state
+    level = before.severity if item.reason == "resolved" and before is not None else key.severity
+    return str(key.rule), str(key.tenant), str(key.reason), str(level), str(item.reason)
 
 
 @dataclass(slots=True)
@@ -207,7 +207,9 @@ def run_rule_test(expected: Facts, found: Facts) -> list[str]:
 
 def history_of(transitions: Iterable[Transition]) -> list[tuple[str, ...]]:
     """Return transitions in plain texts, oldest first."""
-    return sorted((text_of(each.at), *names_of(each.key), str(each.before), str(each.after)) for each in transitions)
+    return sorted(
+        (text_of(each.at), *names_of(each.key), str(each.from_state), str(each.to_state)) for each in transitions
+    )
 
 
 def shrunk(events: list[Event], fails: Callable[[list[Event]], bool]) -> list[Event]:

@@ -18,7 +18,7 @@ from alerter.cli import cli
 from alerter.config import load_config
 from alerter.core.alerting_config import AlertingConfig
 from alerter.core.alerts import Alert, Transition
-from alerter.core.backtest.replay import replay_of
+from alerter.core.backtest.replay import run_replay
 from alerter.core.message.content import Message
 from alerter.core.message.render import compose_message
 from alerter.core.notifications import Notification
@@ -154,7 +154,7 @@ class Real:
                 reader.history.full_history(name, poll_interval=each, timezone=self.alerting.timezone_for(name))
                 for name, each in self.alerting.poll_intervals.items()
             ]
-        return [each for moment in replay_of(self.alerting, histories) for each in moment.transitions]
+        return [each for moment in run_replay(self.alerting, histories) for each in moment.transitions]
 
     def deliveries(self) -> list[Delivery]:
         """Return all that was ever put into the outbox."""

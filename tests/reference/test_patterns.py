@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from alerter.core.rules import Selector, literal_glob
+from alerter.core.selectors import Selector, literal_glob
 from tests.reference.words import selects
 
 LETTERS = "aAb*?!\\[]-"

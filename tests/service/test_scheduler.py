@@ -103,7 +103,7 @@ class World:
     """Accounts, a scheduler that polls them, and what was handled.
 
     Attributes:
-        judged: Tenant and cause of each result that was handled; no cause for a successful poll.
+        evaluated: Tenant and cause of each result that was handled; no cause for a successful poll.
         groups: How many results were handled together, each time.
         is_wanted: Whether results are up to date.
         may_judge: While it is clear, a commit takes its time.
@@ -114,7 +114,7 @@ class World:
         self.clock = FakeClock()
         self.seconds = 0.0
         self.accounts: dict[Tenant, Account] = {}
-        self.judged: Queue[tuple[Tenant, Cause | None]] = Queue()
+        self.evaluated: Queue[tuple[Tenant, Cause | None]] = Queue()
         self.groups: list[int] = []
         self.is_wanted = True
         self.may_judge = Event()
@@ -129,7 +129,7 @@ class World:
         self.groups.append(len(results))
         assert self.may_judge.wait(PATIENCE_SECONDS)
         for tenant, result in results.items():
-            self.judged.put((tenant, result.fetched.cause if isinstance(result.fetched, SourceError) else None))
+            self.evaluated.put((tenant, result.fetched.cause if isinstance(result.fetched, SourceError) else None))
         return set() if self.is_wanted else set(results)
 
     def add(self, *tenants: str, every: str = "1m") -> list[Account]:
@@ -146,7 +146,7 @@ class World:
 
     def next_judged(self) -> tuple[Tenant, Cause | None]:
         """Return what is handled next; fail if nothing is."""
-        return self.judged.get(timeout=PATIENCE_SECONDS)
+        return self.evaluated.get(timeout=PATIENCE_SECONDS)
 
     def judged_of(self, count: int) -> Counter[Tenant]:
         """Return whose results are the next ones."""
@@ -273,7 +273,7 @@ def test_a_poll_without_an_answer_in_time_is_tried_again_at_once_elsewhere_with_
 
     world.pass_by("5m")
     until(lambda: account.asked.qsize() == 2 and world.hand.open_runs == 0)
-    assert world.judged.empty()
+    assert world.evaluated.empty()
     assert world.scheduler.executor_for(ACME) is Executor.UNRESPONSIVE
     world.pass_by("0s")
 
@@ -381,7 +381,7 @@ def test_a_tenant_that_was_never_unresponsive_may_be_late_for_two_intervals(worl
     until(lambda: world.asked() == 9 + 8)
     (last,) = (account for account in accounts if account.asked.qsize() == 1)
     world.pass_by("1m")
-    assert world.judged.empty()
+    assert world.evaluated.empty()
     world.pass_by("1m")
 
     assert world.next_judged() == (last.tenant, Cause.TIMEOUT)
@@ -415,7 +415,7 @@ def test_a_first_poll_may_wait_longer_before_it_counts_as_missed(world: World) -
     until(lambda: world.asked() == 25)
     for _ in range(2):
         world.pass_by("10s")
-    assert world.judged.empty()
+    assert world.evaluated.empty()
     world.pass_by("10s")
 
     assert {world.next_judged()[1] for _ in range(75)} == {Cause.TIMEOUT}
@@ -553,7 +553,7 @@ def test_a_tenant_that_has_gone_is_not_asked(world: World) -> None:
 
     assert account.asked.empty()
     assert other.asked.qsize() == 1
-    assert world.judged.empty()
+    assert world.evaluated.empty()
 
 
 def test_a_tenant_whose_poll_meets_a_bug_is_polled_again(world: World, caplog: pytest.LogCaptureFixture) -> None:
@@ -586,7 +586,7 @@ def test_after_a_stop_nobody_is_asked_and_no_answer_is_waited_for(world: World) 
     until(lambda: not world.scheduler.running)
 
     assert account.asked.qsize() == asked
-    assert world.judged.empty()
+    assert world.evaluated.empty()
 
 
 def test_more_tenants_get_more_workers_and_none_is_lost(world: World) -> None:
@@ -636,7 +636,7 @@ def test_slots_that_were_slept_through_are_one_poll(world: World) -> None:
     world.hand.tick()
 
     assert account.asked.qsize() == 2
-    assert world.judged.empty()
+    assert world.evaluated.empty()
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def switch() -> Iterator[PingSink]:
 def health() -> Health:
     """Two tenants that are polled every five minutes, on a clock that stands still."""
     health = Health(lambda: 1000.0)
-    health.expect(dict.fromkeys((ACME, OTHER), timedelta(minutes=5)))
+    health.set_tenants(dict.fromkeys((ACME, OTHER), timedelta(minutes=5)))
     return health
 
 

@@ -12,9 +12,9 @@ import pytest
 from alerter.core.alerting_config import AlertingConfig
 from alerter.core.alerts import AlertState
 from alerter.core.message.content import Message
-from alerter.core.notifications import TargetId
 from alerter.core.outbox import TargetName
 from alerter.core.review import ReportSchedule
+from alerter.core.routes import TargetId
 from alerter.core.rules import Per
 from alerter.core.series import ALL_TENANTS, Tenant
 from alerter.errors import DeliveryError
@@ -190,7 +190,7 @@ def test_what_one_remembers_is_read_again_when_a_tenant_comes_back(
     with one.store.read() as reader:
         acme = reader.history.series_for(Tenant("acme"), window=span("1h"), poll_interval=span("5m"), now=one.clock.now)
         assert [sample.count for sample in acme.reasons[0].changes] == [0, 150, 3, 150]
-        assert [(each.before, each.after) for each in reversed(reader.alerts.transitions())] == [
+        assert [(each.from_state, each.to_state) for each in reversed(reader.alerts.transitions())] == [
             (AlertState.INACTIVE, AlertState.FIRING),
             (AlertState.FIRING, AlertState.INACTIVE),
             (AlertState.INACTIVE, AlertState.FIRING),
@@ -392,7 +392,7 @@ def test_history_is_kept_by_the_leader_alone(sharers: tuple[Sharer, Sharer]) -> 
     later = NOON + 10 * day
 
     def keep(sharer: Sharer) -> RetentionResult:
-        batch_sizer = BatchSizer(seconds=lambda: 0.0, wait=lambda _: False)
+        batch_sizer = BatchSizer(seconds=lambda: 0.0, pause=lambda _: False)
         return apply_retention(sharer.store, retention=day, downsample_after=day, batch_sizer=batch_sizer, now=later)
 
     assert keep(other) == RetentionResult()

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from alerter.core.series import Tenant
 from alerter.service.slots import (
     FIRST_POLLS_PER_SECOND,
-    bearers,
     first_polls,
     next_slot,
+    sum_trigger_tenants,
 )
 from tests.builders import NOON, span
 
@@ -97,12 +97,12 @@ def test_where_an_interval_is_shorter_than_the_startup_spread_not_all_begin_in_t
 )
 def test_a_sum_over_many_is_judged_with_the_polls_of_a_few(tenants: int, every: str, fewest: int, most: int) -> None:
     """So seldom that it takes a small part of the time, and once in an interval at least."""
-    assert fewest <= len(bearers(dict.fromkeys(names(tenants), span(every)))) <= most
+    assert fewest <= len(sum_trigger_tenants(dict.fromkeys(names(tenants), span(every)))) <= most
 
 
 def test_bearers_are_spread_over_the_interval() -> None:
     """Between two looks at the sum it is never much longer than it should be."""
-    found = bearers(dict.fromkeys(names(1000), FIVE_MINUTES), apart=timedelta(milliseconds=30))
+    found = sum_trigger_tenants(dict.fromkeys(names(1000), FIVE_MINUTES), apart=timedelta(milliseconds=30))
 
     slots = sorted(next_slot(name, FIVE_MINUTES, now=NOON) for name in found)
     assert max(later - earlier for earlier, later in pairwise([*slots, slots[0] + FIVE_MINUTES])) < 45 * SECOND
@@ -113,7 +113,7 @@ def test_a_sum_over_tenants_of_different_intervals_is_judged_with_polls_of_each(
     slow, quick = names(200)[:100], names(200)[100:]
     intervals = dict.fromkeys(slow, span("1h")) | dict.fromkeys(quick, span("10s"))
 
-    found = bearers(intervals)
+    found = sum_trigger_tenants(intervals)
 
     assert found & set(slow)
     assert found & set(quick)
@@ -121,4 +121,4 @@ def test_a_sum_over_tenants_of_different_intervals_is_judged_with_polls_of_each(
 
 def test_of_nobody_there_is_no_sum() -> None:
     """A rule that looks at no tenant is judged with none."""
-    assert bearers({}) == frozenset()
+    assert sum_trigger_tenants({}) == frozenset()

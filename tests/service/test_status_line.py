@@ -7,14 +7,14 @@ import pytest
 from alerter.core.rules import Severity
 from alerter.core.series import Tenant
 from alerter.errors import Cause
-from alerter.health import CycleRecord
+from alerter.health import CycleStatus
 from alerter.service.status_line import AlertCounts, StatusInput, join_names, status_line
 from tests.builders import NOON
 
 ACME, BETA, GAMMA = Tenant("acme"), Tenant("beta"), Tenant("gamma")
-GOOD = CycleRecord(ended_seconds=1, seconds=1)
-FAILED = CycleRecord(ended_seconds=1, seconds=1, cause=Cause.KEYS_EXPIRED)
-UNKEPT = CycleRecord(ended_seconds=1, seconds=1, error="/var/lib/alerter/alerter.db: database or disk is full")
+GOOD = CycleStatus(ended_seconds=1, seconds=1)
+FAILED = CycleStatus(ended_seconds=1, seconds=1, cause=Cause.KEYS_EXPIRED)
+UNKEPT = CycleStatus(ended_seconds=1, seconds=1, error="/var/lib/alerter/alerter.db: database or disk is full")
 CALM = AlertCounts(firing={}, undelivered=0)
 STORM = AlertCounts(firing={Severity.WARNING: 2, Severity.CRITICAL: 1}, undelivered=3)
 

@@ -76,7 +76,7 @@ def a_service(supervisor: Supervisor, intervals: Mapping[Tenant, timedelta], *, 
     """Return a service that has begun its first polls."""
     seconds = Seconds()
     health = Health(seconds)
-    health.expect(intervals)
+    health.set_tenants(intervals)
     systemd = SdNotify(supervisor.environment(watchdog=watchdog), pid=1)
     service = Service(SystemdStatus(systemd, health, monotonic=seconds), health, seconds, supervisor)
     service.supervision.polling()
@@ -199,7 +199,7 @@ def test_a_longer_interval_holds_at_once_a_shorter_one_from_the_next_complete_cy
 
     for interval in (HOUR, FIVE_MINUTES):
         service.supervision.reloading()
-        service.health.expect({ACME: interval})
+        service.health.set_tenants({ACME: interval})
         service.supervision.reloaded("", now=NOON)
         said.append(service.received()[-1])
     service.complete()

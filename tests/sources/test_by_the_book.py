@@ -626,7 +626,7 @@ def poll_well(store: Store, source: Source, clock: FakeClock) -> None:
     clock.now = NOON - timedelta(minutes=5)
     cycle = poll(ACME, source, store, POLICY, clock=clock)
     clock.now = NOON
-    assert [transition.after for transition in cycle.transitions] == [AlertState.FIRING]
+    assert [transition.to_state for transition in cycle.transitions] == [AlertState.FIRING]
 
 
 def failed_poll(store: Store, source: Source, clock: FakeClock) -> SourceError:
@@ -638,7 +638,7 @@ def failed_poll(store: Store, source: Source, clock: FakeClock) -> SourceError:
     with store.read() as reader:
         failure = reader.polls.status(ACME).failure
     assert failure is not None
-    assert (failure.at, failure.cause, failure.detail) == (NOON, cycle.error.cause, cycle.error.detail)
+    assert (failure.last_failed_at, failure.cause, failure.detail) == (NOON, cycle.error.cause, cycle.error.detail)
     return cycle.error
 
 

@@ -685,9 +685,9 @@ def test_an_answer_is_judged_in_the_order_of_the_contract(
 @pytest.mark.parametrize(
     ("status", "body", "cause", "remedy"),
     [
-        pytest.param(401, None, Cause.WRONG_KEYS, RetryAction.RENEW, id="401"),
+        pytest.param(401, None, Cause.WRONG_KEYS, RetryAction.RENEW_TOKEN, id="401"),
         pytest.param(
-            401, {"fail": [{"code": "Unauthorized Request"}]}, Cause.WRONG_KEYS, RetryAction.RENEW, id="401 flat"
+            401, {"fail": [{"code": "Unauthorized Request"}]}, Cause.WRONG_KEYS, RetryAction.RENEW_TOKEN, id="401 flat"
         ),
         pytest.param(
             401,
@@ -724,11 +724,11 @@ def test_an_answer_is_judged_in_the_order_of_the_contract(
             409,
             {"fail": [{"errors": [{"code": 12, "retryable": True}]}]},
             Cause.MIMECAST_ERROR,
-            RetryAction.AGAIN,
+            RetryAction.RETRY,
             id="retryable",
         ),
-        pytest.param(500, None, Cause.MIMECAST_ERROR, RetryAction.AGAIN, id="500"),
-        pytest.param(504, None, Cause.MIMECAST_ERROR, RetryAction.AGAIN, id="504"),
+        pytest.param(500, None, Cause.MIMECAST_ERROR, RetryAction.RETRY, id="500"),
+        pytest.param(504, None, Cause.MIMECAST_ERROR, RetryAction.RETRY, id="504"),
         pytest.param(204, None, Cause.NOT_UNDERSTOOD, RetryAction.NONE, id="204"),
         pytest.param(200, summary(fail=FLAT), Cause.PRODUCT_MISSING, RetryAction.NONE, id="200 flat"),
         pytest.param(
@@ -737,9 +737,11 @@ def test_an_answer_is_judged_in_the_order_of_the_contract(
         pytest.param(
             200, summary(fail=[{"errors": []}], meta=None), Cause.MIMECAST_ERROR, RetryAction.NONE, id="200, no meta"
         ),
-        pytest.param(200, summary(meta={"status": 401}), Cause.WRONG_KEYS, RetryAction.RENEW, id="meta.status 401"),
+        pytest.param(
+            200, summary(meta={"status": 401}), Cause.WRONG_KEYS, RetryAction.RENEW_TOKEN, id="meta.status 401"
+        ),
         pytest.param(200, summary(meta={"status": 429}), Cause.RATE_LIMITED, RetryAction.NONE, id="meta.status 429"),
-        pytest.param(200, summary(meta={"status": 500}), Cause.MIMECAST_ERROR, RetryAction.AGAIN, id="meta.status 500"),
+        pytest.param(200, summary(meta={"status": 500}), Cause.MIMECAST_ERROR, RetryAction.RETRY, id="meta.status 500"),
         pytest.param(200, summary(meta={"status": 302}), Cause.NOT_UNDERSTOOD, RetryAction.NONE, id="meta.status 302"),
         pytest.param(
             200, summary(meta={"status": "200"}), Cause.NOT_UNDERSTOOD, RetryAction.NONE, id="meta.status as text"
@@ -1538,7 +1540,7 @@ def test_each_library_error_has_its_cause(error: Exception, cause: Cause) -> Non
 
 def test_only_a_busy_name_service_is_asked_again() -> None:
     """A name that does not exist will not exist a second later."""
-    assert classify_exception(socket.gaierror(socket.EAI_AGAIN, "again")).remedy is RetryAction.AGAIN
+    assert classify_exception(socket.gaierror(socket.EAI_AGAIN, "again")).remedy is RetryAction.RETRY
     assert classify_exception(socket.gaierror(socket.EAI_NONAME, "none")).remedy is RetryAction.NONE
 
 

@@ -25,7 +25,7 @@ DATE = "Date: Mon, 02 Mar 2026 12:00:00 GMT"
 def probed(*replies: bytes, ahead: timedelta = timedelta()) -> FetchReport:
     """Return the probe of a server that answers one reply after the other."""
     with RawServer(saying(*replies)) as server:
-        return Source(server.url, keys=SIGNING, now=NOON + ahead).probe()
+        return Source(server.url, keys=SIGNING, now=NOON + ahead).fetch_with_report()
 
 
 def good(*headers: str) -> bytes:
@@ -45,14 +45,14 @@ def test_a_good_call_is_measured() -> None:
 
     with RawServer(play) as server:
         source = Source(server.url, keys=SIGNING)
-        probe = source.probe()
+        probe = source.fetch_with_report()
 
     assert isinstance(probe.outcome, Snapshot)
     assert probe.outcome.counts == {"Graymail": 7}
     assert probe.latency is not None
     assert round(probe.latency.total_seconds(), 3) == 0.19
     assert probe.clock_skew == timedelta()
-    assert probe.allowance == RateLimit(limit=800, remaining=640, resets_in=timedelta(seconds=5))
+    assert probe.rate_limit == RateLimit(limit=800, remaining=640, resets_in=timedelta(seconds=5))
 
 
 def test_a_refusal_is_measured_as_well() -> None:
@@ -68,16 +68,16 @@ def test_a_refusal_is_measured_as_well() -> None:
     assert probe.outcome.cause is Cause.CLOCK_SKEW
     assert probe.clock_skew == -timedelta(minutes=17)
     assert probe.latency is not None
-    assert probe.allowance is None
+    assert probe.rate_limit is None
 
 
 def test_without_an_answer_nothing_is_measured() -> None:
     """Nobody is there: the cause is all there is, also where an earlier call was answered."""
     with RawServer(saying(good(DATE))) as server:
         source = Source(server.url, keys=SIGNING)
-        source.probe()
+        source.fetch_with_report()
 
-    probe = source.probe()
+    probe = source.fetch_with_report()
 
     assert isinstance(probe.outcome, SourceError)
     assert probe == FetchReport(outcome=probe.outcome)
@@ -107,7 +107,7 @@ def test_an_allowance_is_read_where_there_is_one(headers: list[str], allowance: 
     """Whatever a server says of its rate limit, in either unit; nonsense is nothing, and spoils no poll."""
     probe = probed(good(DATE, *headers))
 
-    assert probe.allowance == allowance
+    assert probe.rate_limit == allowance
     assert isinstance(probe.outcome, Snapshot)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from alerter.errors import Cause
-from alerter.sources.mimecast.request_error import MAX_TEXT, HttpResponse, RequestError, RetryAction, clean
+from alerter.sources.mimecast.request_error import MAX_TEXT, HttpResponse, RequestError, RetryAction, strip_unprintable
 from alerter.sources.mimecast.responses import parse_hold_summary, parse_token
 from tests.builders import NOON
 
@@ -105,7 +105,7 @@ def test_a_code_means_the_same_at_every_endpoint(code: str, status: int) -> None
         held, token = fault(parse_hold_summary, given), fault(parse_token, given)
 
         assert (token.cause, token.detail) == (held.cause, held.detail)
-        assert token.remedy is (RetryAction.NONE if held.remedy is RetryAction.RENEW else held.remedy)
+        assert token.remedy is (RetryAction.NONE if held.remedy is RetryAction.RENEW_TOKEN else held.remedy)
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 418, 429, 500])
@@ -167,8 +167,8 @@ def test_where_nobody_says_anything_nothing_is_quoted(body: object) -> None:
 
 def test_a_word_that_is_cut_is_not_shown() -> None:
     """Half of a secret would not be found by the redaction that comes later."""
-    assert clean(" " * (MAX_TEXT - 6) + "secret-0001") == "…"
-    assert clean("one two") == "one two"
+    assert strip_unprintable(" " * (MAX_TEXT - 6) + "secret-0001") == "…"
+    assert strip_unprintable("one two") == "one two"
 
 
 def test_an_endless_complaint_is_read_in_no_time() -> None:

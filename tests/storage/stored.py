@@ -10,11 +10,11 @@ from sqlalchemy import Engine, event, make_url, text
 
 from alerter.core.alerts import AlertState, Transition
 from alerter.core.message.content import Format, Message, MessageStatus
-from alerter.core.mutes import Acknowledgement, AlertMatcher, Silence
-from alerter.core.notifications import ReceiverName, TargetId
 from alerter.core.outbox import TargetName
+from alerter.core.routes import ReceiverName, TargetId
 from alerter.core.rules import Severity
 from alerter.core.series import Series, Tenant
+from alerter.core.silences import Acknowledgement, AlertMatcher, Silence
 from alerter.errors import Cause, SourceUnavailable
 from alerter.storage import Store, Transaction
 from tests.builders import NOON, a_key, a_snapshot, an_alert, at, minutes, span
@@ -103,7 +103,9 @@ def rows(store: Store, statement: str) -> list[tuple[Any, ...]]:
 
 def a_transition(clock: str, before: AlertState, after: AlertState, *, note: str = "") -> Transition:
     """Return a line of the history of the alert on spam."""
-    return Transition(key=a_key(), at=at(clock), before=before, after=after, evidence=an_alert().evidence, note=note)
+    return Transition(
+        key=a_key(), at=at(clock), from_state=before, to_state=after, evidence=an_alert().evidence, detail=note
+    )
 
 
 def a_message(message_id: str, *, receiver: str = "secops", created_at: datetime = NOON) -> Message:
@@ -137,8 +139,8 @@ def a_silence(
         matcher=matcher or AlertMatcher(),
         author=author,
         comment="migrating the gateway",
-        since=at(since),
-        until=at(until),
+        starts_at=at(since),
+        ends_at=at(until),
     )
 
 
@@ -151,12 +153,12 @@ def silence(store: Store, added: Silence | None = None, /, *, since: str = "11:0
 def an_acknowledgement(reason: str = "Spam", *, clock: str = "11:30", value: int | None = 120) -> Acknowledgement:
     """Return that somebody is at the alert on a reason."""
     return Acknowledgement(
-        topic=a_key(reason=reason).topic,
+        subject=a_key(reason=reason).subject,
         severity=Severity.WARNING,
         value=value,
         author="bob",
         comment="on it",
-        at=at(clock),
+        acknowledged_at=at(clock),
     )
 
 

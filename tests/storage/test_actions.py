@@ -8,7 +8,7 @@ from tests.builders import NOON, a_key, at
 from tests.storage.stored import prune
 
 ALICE = Actor(name="alice", origin=ActionOrigin.PAGE, address="10.0.0.7")
-SPAM, LINKS = a_key(reason="Spam").topic, a_key(reason="Links").topic
+SPAM, LINKS = a_key(reason="Spam").subject, a_key(reason="Links").subject
 ACKNOWLEDGED = Action(kind=ActionKind.ACKNOWLEDGE, at=at("11:00"), actor=ALICE, object="0a1b2c3d", comment="at it")
 SILENCED = Action(kind=ActionKind.SILENCE, at=at("11:05"), actor=ALICE, object="3", comment="moving mail")
 

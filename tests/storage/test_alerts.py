@@ -16,9 +16,9 @@ def test_an_alert_comes_back_exactly(store: Store) -> None:
     """Every field survives, to the microsecond."""
     odd = NOON + timedelta(microseconds=1)
     evidence = (
-        Evidence(condition="growth", limit="+5 within 1h", value=Sample(odd, 9), reference=Sample(at("11:00"), 0)),
-        Evidence(condition="forecast", limit="above 5", expected=Sample(odd, 7), news="heading for 7 in 1h"),
-        Evidence(condition="no_data", limit="no data for 15m", last_success_at=odd, note='"quoted" \ud83d\0 é'),
+        Evidence(condition="growth", limit_text="+5 within 1h", value=Sample(odd, 9), reference=Sample(at("11:00"), 0)),
+        Evidence(condition="forecast", limit_text="above 5", expected=Sample(odd, 7), headline="heading for 7 in 1h"),
+        Evidence(condition="no_data", limit_text="no data for 15m", last_success_at=odd, detail='"quoted" \ud83d\0 é'),
     )
     alert = Alert(
         key=a_key(reason="Ünï\u200bcode 'x'", tenant="*"),
@@ -29,7 +29,7 @@ def test_an_alert_comes_back_exactly(store: Store) -> None:
         fired_at=odd + EVERY,
         keep_firing_since=odd + 2 * EVERY,
         resolved_at=at("09:00"),
-        resolution="rule removed",
+        resolved_because="rule removed",
         evidence=evidence,
     )
 
@@ -118,13 +118,15 @@ def test_a_poll_reads_what_goes_on_for_its_tenants(store: Store) -> None:
     with store.write() as transaction:
         transaction.alerts.save(an_alert(key=key) for key in (live, other, sums))
         transaction.alerts.save(replace(a_resolved(), key=key) for key in (told_of, over))
-        transaction.notifications.save([a_told(topic=told_of.topic), a_told(AlertState.INACTIVE, topic=over.topic)])
+        transaction.notifications.save(
+            [a_told(subject=told_of.subject), a_told(AlertState.INACTIVE, subject=over.subject)]
+        )
 
     with store.read() as reader:
         assert {alert.key.reason for alert in reader.alerts.load([ACME, ALL_TENANTS])} == {"a", "b", "e"}
         assert {alert.key.reason for alert in reader.alerts.load()} == {"a", "b", "c", "d", "e"}
-        assert [notified.topic.reason for notified in reader.notifications.states([ACME, ALL_TENANTS])] == ["b"]
-        assert {notified.topic.reason for notified in reader.notifications.states()} == {"b", "c"}
+        assert [notified.subject.reason for notified in reader.notifications.states([ACME, ALL_TENANTS])] == ["b"]
+        assert {notified.subject.reason for notified in reader.notifications.states()} == {"b", "c"}
         assert (reader.alerts.load([]), reader.notifications.states([])) == ([], [])
 
 
@@ -160,7 +162,11 @@ def test_what_was_told_comes_back_exactly(store: Store) -> None:
     """One entry per topic, receiver and target, the latest."""
     first, other, elsewhere = a_told(), a_told(receiver="mail"), a_told(target="teams")
     later = replace(
-        first, at=NOON + timedelta(microseconds=1), repeats=3, severity=Severity.CRITICAL, thread="ab2cd3ef4g"
+        first,
+        notified_at=NOON + timedelta(microseconds=1),
+        repeat_count=3,
+        severity=Severity.CRITICAL,
+        thread="ab2cd3ef4g",
     )
 
     with store.write() as transaction:
@@ -177,7 +183,12 @@ def test_what_was_told_comes_back_exactly(store: Store) -> None:
 
 def test_what_a_target_was_told_that_has_moved_is_forgotten(store: Store) -> None:
     """That of one target of one receiver, about one topic."""
-    gone, *kept = a_told(), a_told(target="teams"), a_told(receiver="mail"), a_told(topic=a_key(reason="Virus").topic)
+    gone, *kept = (
+        a_told(),
+        a_told(target="teams"),
+        a_told(receiver="mail"),
+        a_told(subject=a_key(reason="Virus").subject),
+    )
     with store.write() as transaction:
         transaction.notifications.save([gone, *kept])
         transaction.notifications.delete([gone])
@@ -191,9 +202,9 @@ def test_it_is_known_of_which_tenants_somebody_believes_that_something_fires(sto
     """Each once; what is known to be over does not count."""
     keys = [replace(a_key(reason=reason), tenant=Tenant(name)) for name in ("acme", "legacy") for reason in "ab"]
     with store.write() as transaction:
-        transaction.notifications.save(a_told(topic=key.topic) for key in keys)
+        transaction.notifications.save(a_told(subject=key.subject) for key in keys)
         transaction.notifications.save(
-            [a_told(AlertState.INACTIVE, topic=replace(keys[0], tenant=Tenant("over")).topic)]
+            [a_told(AlertState.INACTIVE, subject=replace(keys[0], tenant=Tenant("over")).subject)]
         )
 
     with store.read() as reader:

@@ -12,10 +12,12 @@ import pytest
 from alerter.core.actions import Action, ActionKind, ActionOrigin, Actor
 from alerter.core.alerts import Alert, AlertState
 from alerter.core.message.content import TargetOutage
-from alerter.core.notifications import NotificationState, ReceiverName, TargetId
+from alerter.core.notifications import NotificationState
 from alerter.core.outbox import TargetName
 from alerter.core.poll_times import PollRun
-from alerter.core.rules import MATCH_ALL, Lookbacks, Selector, Severity
+from alerter.core.routes import ReceiverName, TargetId
+from alerter.core.rules import Lookbacks, Severity
+from alerter.core.selectors import MATCH_ALL, Selector
 from alerter.core.series import HoldReason, Sample, Tenant, to_epoch_us
 from alerter.errors import Cause, SourceUnavailable
 from alerter.storage import Store, Transaction
@@ -146,7 +148,7 @@ def test_while_the_clock_is_behind_a_failed_poll_nothing_is_remembered(store: St
     assert polled(store, "12:08", SPAM) is UNKNOWN
     with store.read() as reader:
         assert [
-            span.since
+            span.start_at
             for span in reader.history.series_for(
                 ACME, window=span("1h"), poll_interval=EVERY, now=at("12:08")
             ).polling.coverage
@@ -205,7 +207,7 @@ _WRITES: dict[str, tuple[Callable[[Transaction], object], bool]] = {
         False,
     ),
     "silences.delete_acknowledgement": (
-        lambda one: one.silences.delete_acknowledgement(an_acknowledgement().topic),
+        lambda one: one.silences.delete_acknowledgement(an_acknowledgement().subject),
         False,
     ),
     "outbox.enqueue": (
@@ -341,7 +343,7 @@ def test_a_failure_like_the_one_before_is_one_statement(store: Store) -> None:
     with store.read() as reader:
         failure = reader.polls.status(ACME).failure
     assert failure is not None
-    assert (failure.since, failure.at) == (at("11:55"), at("12:00"))
+    assert (failure.started_at, failure.last_failed_at) == (at("11:55"), at("12:00"))
 
 
 @pytest.mark.parametrize(
@@ -390,14 +392,14 @@ def test_what_is_remembered_of_alerts_is_what_would_be_read(
 
 def test_what_is_forgotten_of_many_tenants_costs_as_much_as_there_is_of_it(store: Store) -> None:
     """A receiver that gets another name leaves what it was told of every tenant: a reload must not take minutes."""
-    notified = [a_told(topic=a_key(tenant=f"t{number}").topic) for number in range(600)]
+    notified = [a_told(subject=a_key(tenant=f"t{number}").subject) for number in range(600)]
     lasted = 0.0
     for clock in ("11:55", "12:00", "12:05"):
         with store.write() as transaction:
             for entry in notified:
-                snapshot = a_snapshot(SPAM, tenant=entry.topic.tenant, taken_at=at(clock))
+                snapshot = a_snapshot(SPAM, tenant=entry.subject.tenant, taken_at=at(clock))
                 transaction.history.add(snapshot, poll_interval=EVERY, windows=HOUR)
-            transaction.notifications.states([entry.topic.tenant for entry in notified])
+            transaction.notifications.states([entry.subject.tenant for entry in notified])
             begun = process_time()
             if clock == "11:55":
                 transaction.notifications.save(notified)

@@ -13,7 +13,8 @@ from sqlalchemy import text
 from alerter.core.downsampling import utc_hour
 from alerter.core.history import TenantHistory
 from alerter.core.history_records import FailedPolls, ImportedSample
-from alerter.core.rules import MATCH_ALL, Lookbacks, SumMember
+from alerter.core.rules import Lookbacks, SumMember
+from alerter.core.selectors import MATCH_ALL
 from alerter.core.series import HoldReason, Sample, Tenant, to_epoch_us
 from alerter.errors import StoreError
 from alerter.storage import Store

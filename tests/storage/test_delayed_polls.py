@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from alerter.core.alerts import Alert, AlertState
-from alerter.core.rules import MATCH_ALL, Lookbacks
+from alerter.core.rules import Lookbacks
+from alerter.core.selectors import MATCH_ALL
 from alerter.core.series import Sample, Tenant
 from alerter.errors import Cause, SourceUnavailable
 from alerter.storage import NeedsDatabase, Store
@@ -43,7 +44,7 @@ def seen(url: str) -> tuple[list[Sample], list[str]]:
     with closing(Store(url, read_only=True)) as other, other.read() as reader:
         found = reader.history.series_for(ACME, window=span("1h"), poll_interval=EVERY, now=at("12:30"))
     (spam,) = found.reasons
-    runs = [f"{each.since:%H:%M}-{each.until:%H:%M}" for each in found.polling.coverage]
+    runs = [f"{each.start_at:%H:%M}-{each.end_at:%H:%M}" for each in found.polling.coverage]
     return [sample for sample in spam.changes if sample.at >= at("11:46")], runs
 
 

@@ -63,7 +63,7 @@ def test_an_archive_is_what_the_polls_made(store: Store) -> None:
     expected = history_from_polls(ACME, polls, poll_interval=EVERY, timezone=TOKYO)
     assert plain(found.polling) == plain(expected.polling)
     assert [plain(each) for each in found.reasons] == [plain(each) for each in expected.reasons]
-    assert [each.seen_since for each in found.reasons] == [each.seen_since for each in expected.reasons]
+    assert [each.first_seen_at for each in found.reasons] == [each.first_seen_at for each in expected.reasons]
 
 
 def test_of_a_tenant_that_was_never_polled_there_is_nothing(store: Store) -> None:

@@ -174,7 +174,7 @@ class TestCounts:
         poll(store, NOON.astimezone(timezone(span("5h30m"))), Spam=7)
 
         polling, _ = tenant_series(store)
-        assert polling.coverage[-1].until.isoformat() == "2026-03-02T12:00:00+00:00"
+        assert polling.coverage[-1].end_at.isoformat() == "2026-03-02T12:00:00+00:00"
 
     def test_a_naive_instant_is_refused(self, store: Store) -> None:
         """A time without a zone is a mistake, and is not guessed at."""
@@ -245,7 +245,7 @@ class TestWindows:
         """It has neither coverage nor reasons, and is no error."""
         polling, series = tenant_series(store, "nobody")
 
-        assert (polling.coverage, polling.failure, series) == ([], None, {})
+        assert (polling.coverage, polling.poll_failure, series) == ([], None, {})
         with store.read() as reader:
             assert (reader.polls.status(Tenant("nobody")), reader.history.reasons(Tenant("nobody"))) == (
                 PollingStatus(),

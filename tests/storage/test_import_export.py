@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from alerter.core.history import TenantHistory
 from alerter.core.series import Tenant, from_epoch_us, to_epoch_us
 from alerter.errors import Cause, SourceUnavailable
-from alerter.import_export import FileFormat, Layout, Values, read, write_records
-from alerter.jobs.import_history import ImportResult, take_in
+from alerter.import_export import FileFormat, FileOptions, ValueParser, read, write_records
+from alerter.jobs.import_history import ImportResult, import_history
 from alerter.jobs.import_staging import ImportStaging
 from alerter.storage import Store
 from tests.builders import NOON, at, minutes
@@ -33,10 +33,10 @@ def exported(store: Store, form: FileFormat) -> str:
 
 def imported(store: Store, path: Path) -> ImportResult:
     """Import a file."""
-    values = Values(check_tenant=str, now=NOON + minutes(100_000))
+    values = ValueParser(check_tenant=str, now=NOON + minutes(100_000))
     staging = ImportStaging()
-    staging.read(str(path), read(str(path), Layout(), values))
-    return take_in(staging.settle(interval=None), staging.entries, store, is_dry=False)
+    staging.read(str(path), read(str(path), FileOptions(), values))
+    return import_history(staging.validate(interval=None), staging.entries, store, is_dry=False)
 
 
 _SERIES = """

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from alerter.core.outbox import after_success, claim, due
+from alerter.core.outbox import after_success, claim, due_deliveries
 from alerter.core.series import ALL_TENANTS, Tenant
 from alerter.core.sharding import MAX_LEASE, LeaseState
 from alerter.errors import StoreError
@@ -270,7 +270,7 @@ def test_those_who_share_are_seen_by_people(one: Party, other: Party, postgresql
 def in_flight(store: Store) -> list[int]:
     """Return the deliveries that wait for the end of an attempt, rather than for their time."""
     with store.read() as reader:
-        return [each.id for each in due(reader.outbox.waiting(), now=NOON)]
+        return [each.id for each in due_deliveries(reader.outbox.waiting(), now=NOON)]
 
 
 def test_what_an_instance_was_sending_is_due_when_its_life_is_over(

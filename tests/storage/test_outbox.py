@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from alerter.core.message.content import EventAction, Format, OnCallEvent, TargetOutage
-from alerter.core.notifications import HourlyLimit, ReceiverName, TargetId
-from alerter.core.outbox import TargetBacklog, TargetName, after_failure, after_success, claim, due
+from alerter.core.notifications import HourlyLimit
+from alerter.core.outbox import TargetBacklog, TargetName, after_failure, after_success, claim, due_deliveries
+from alerter.core.routes import ReceiverName, TargetId
 from alerter.core.rules import Severity
 from alerter.errors import DeliveryError, StoreError
 from alerter.jobs.deliver import release_claims
@@ -99,7 +100,7 @@ def test_what_was_in_flight_before_is_due_for_whoever_has_the_database_for_itsel
     release_claims(store, now=NOON)
 
     with store.read() as reader:
-        assert due(reader.outbox.waiting(), now=NOON) == [replace(in_flight, next_attempt_at=NOON)]
+        assert due_deliveries(reader.outbox.waiting(), now=NOON) == [replace(in_flight, next_attempt_at=NOON)]
 
 
 def test_an_unknown_message_is_an_error(store: Store) -> None:

@@ -169,7 +169,9 @@ class TestFailures:
 
         polling, _ = tenant_series(store)
 
-        assert polling.failure == PollFailure(since=at("11:55"), at=at("11:55"), cause=Cause.DNS, detail="no such host")
+        assert polling.poll_failure == PollFailure(
+            started_at=at("11:55"), last_failed_at=at("11:55"), cause=Cause.DNS, detail="no such host"
+        )
 
     def test_equal_failures_are_one_row_with_the_latest_detail(self, store: Store) -> None:
         """A night without a network is one line of history."""
@@ -177,7 +179,9 @@ class TestFailures:
             fail(store, clock, Cause.TIMEOUT, detail)
 
         polling, _ = tenant_series(store)
-        assert polling.failure == PollFailure(since=at("11:50"), at=NOON, cause=Cause.TIMEOUT, detail="after 32s")
+        assert polling.poll_failure == PollFailure(
+            started_at=at("11:50"), last_failed_at=NOON, cause=Cause.TIMEOUT, detail="after 32s"
+        )
         assert rows(store, "SELECT failure_count, detail FROM poll_failures") == [(3, "after 32s")]
 
     def test_every_failed_poll_is_kept_to_the_microsecond(self, store: Store) -> None:
@@ -196,7 +200,7 @@ class TestFailures:
         assert [from_epoch_us(each) for each in poll_times.polls] == instants
         assert [from_epoch_us(each.since) for each in poll_times.outages] == instants[:1]
         assert failure is not None
-        assert (failure.since, failure.at) == (instants[0], instants[-1])
+        assert (failure.started_at, failure.last_failed_at) == (instants[0], instants[-1])
 
     def test_an_outage_lasts_through_changing_causes(self, store: Store) -> None:
         """It began with the first failure since the last successful poll, and the latest cause is shown."""
@@ -205,20 +209,22 @@ class TestFailures:
         fail(store, "12:00", Cause.DNS, "again")
 
         polling, _ = tenant_series(store)
-        assert polling.failure == PollFailure(since=at("11:50"), at=NOON, cause=Cause.DNS, detail="again")
+        assert polling.poll_failure == PollFailure(
+            started_at=at("11:50"), last_failed_at=NOON, cause=Cause.DNS, detail="again"
+        )
         assert rows(store, "SELECT cause FROM poll_failures ORDER BY id") == [("dns",), ("timeout",), ("dns",)]
 
     def test_a_good_poll_ends_the_outage(self, store: Store) -> None:
         """What fails later began later, also with the same cause."""
         fail(store, "11:40")
         poll(store, "11:50")
-        assert tenant_series(store)[0].failure is None
+        assert tenant_series(store)[0].poll_failure is None
 
         fail(store, "12:00")
 
         polling, _ = tenant_series(store)
-        assert polling.failure is not None
-        assert polling.failure.since == NOON
+        assert polling.poll_failure is not None
+        assert polling.poll_failure.started_at == NOON
         assert rows(store, "SELECT count(*) FROM poll_failures") == [(2,)]
 
     def test_an_outage_never_began_after_its_newest_failure(self, store: Store) -> None:
@@ -228,17 +234,17 @@ class TestFailures:
         fail(store, "10:30", Cause.TIMEOUT)
 
         polling, _ = tenant_series(store)
-        assert polling.failure is not None
-        assert (polling.failure.since, polling.failure.at) == (at("10:30"), at("10:30"))
+        assert polling.poll_failure is not None
+        assert (polling.poll_failure.started_at, polling.poll_failure.last_failed_at) == (at("10:30"), at("10:30"))
 
     def test_a_detail_is_cut_and_cleaned(self, store: Store) -> None:
         """What a broken server says must not break the database."""
         fail(store, "12:00", Cause.NOT_UNDERSTOOD, "nul \0 half \ud800 " + "x" * 600)
 
         polling, _ = tenant_series(store)
-        assert polling.failure is not None
-        assert polling.failure.detail.startswith("nul \N{REPLACEMENT CHARACTER} half ? xxx")
-        assert len(polling.failure.detail) == 500
+        assert polling.poll_failure is not None
+        assert polling.poll_failure.detail.startswith("nul \N{REPLACEMENT CHARACTER} half ? xxx")
+        assert len(polling.poll_failure.detail) == 500
 
     def test_how_polling_goes_can_be_shown(self, store: Store) -> None:
         """The last successful poll, the last of all, and why it failed."""
@@ -256,7 +262,9 @@ class TestFailures:
         with store.read() as reader:
             polling = reader.polls.status(ACME)
 
-        failure = PollFailure(since=at("11:55"), at=at("11:55"), cause=Cause.DNS, detail="no such host")
+        failure = PollFailure(
+            started_at=at("11:55"), last_failed_at=at("11:55"), cause=Cause.DNS, detail="no such host"
+        )
         assert polling == PollingStatus(
             last_success_at=at("11:50"), last_poll_at=at("11:55"), failure=failure, first_polled_at=at("11:50")
         )

@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 
 from alerter.core.alerts import Alert, AlertState
-from alerter.core.notifications import NotificationState, TargetId
+from alerter.core.notifications import NotificationState
 from alerter.core.outbox import TargetName, after_success
+from alerter.core.routes import TargetId
 from alerter.core.rules import Severity
 from alerter.core.series import Span
 from alerter.errors import Cause
@@ -269,7 +270,7 @@ def test_many_of_a_kind_go_in_one_transaction(store: Store) -> None:
     with store.write() as transaction:
         transaction.alerts.add_transitions([replace(ended, key=key) for key in keys])
         transaction.alerts.save([replace(a_resolved(until="09:00"), key=key) for key in keys])
-        transaction.notifications.save([replace(a_told(AlertState.INACTIVE), topic=key.topic) for key in keys])
+        transaction.notifications.save([replace(a_told(AlertState.INACTIVE), subject=key.subject) for key in keys])
 
     assert prune(store) == [12]
 

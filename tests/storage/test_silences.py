@@ -6,8 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from alerter.core.mutes import AlertMatcher
-from alerter.core.rules import Selector, Severity
+from alerter.core.rules import Severity
+from alerter.core.selectors import Selector
+from alerter.core.silences import AlertMatcher
 from alerter.errors import StoreError
 from alerter.storage import Store
 from tests.builders import NOON, at, minutes
@@ -23,7 +24,7 @@ def test_a_silence_comes_back_exactly(store: Store) -> None:
         rules=Selector(("Surge",)),
         severities=frozenset({Severity.WARNING, Severity.CRITICAL}),
     )
-    asked = replace(a_silence(matcher), until=at("13:00") + timedelta(microseconds=1), comment="it's\nknown é")
+    asked = replace(a_silence(matcher), ends_at=at("13:00") + timedelta(microseconds=1), comment="it's\nknown é")
 
     kept = silence(store, asked)
 
@@ -80,7 +81,7 @@ def test_a_silence_can_be_ended_early(store: Store) -> None:
     with store.write() as transaction:
         ended = transaction.silences.expire(kept.id, at=NOON)
 
-    assert ended == replace(kept, until=NOON)
+    assert ended == replace(kept, ends_at=NOON)
     with store.read() as reader:
         assert reader.silences.silences(since=NOON) == []
         assert reader.silences.silences(since=NOON - minutes(1)) == [ended]
@@ -127,7 +128,9 @@ def test_a_number_beyond_all_is_an_error_of_the_store(store: Store) -> None:
 
 def test_acknowledgements_come_back_exactly(store: Store) -> None:
     """One per topic, with the count that must double, or without one."""
-    spam = replace(an_acknowledgement(), value=2**53, comment="it's\nknown é", at=NOON + timedelta(microseconds=1))
+    spam = replace(
+        an_acknowledgement(), value=2**53, comment="it's\nknown é", acknowledged_at=NOON + timedelta(microseconds=1)
+    )
     unseen = an_acknowledgement("*", value=None)
 
     with store.write() as transaction:
@@ -135,7 +138,7 @@ def test_acknowledgements_come_back_exactly(store: Store) -> None:
         transaction.silences.save_acknowledgement(unseen)
 
     with store.read() as reader:
-        assert reader.silences.acknowledgements() == {spam.topic: spam, unseen.topic: unseen}
+        assert reader.silences.acknowledgements() == {spam.subject: spam, unseen.subject: unseen}
 
 
 def test_the_newest_acknowledgement_of_a_topic_counts(store: Store) -> None:
@@ -148,7 +151,7 @@ def test_the_newest_acknowledgement_of_a_topic_counts(store: Store) -> None:
         transaction.silences.save_acknowledgement(second)
 
     with store.read() as reader:
-        assert reader.silences.acknowledgements() == {second.topic: second}
+        assert reader.silences.acknowledgements() == {second.subject: second}
 
 
 def test_an_acknowledgement_breaks_unless_a_newer_one_has_taken_its_place(store: Store) -> None:
@@ -159,13 +162,13 @@ def test_an_acknowledgement_breaks_unless_a_newer_one_has_taken_its_place(store:
         transaction.silences.save_acknowledgement(second)
         transaction.silences.break_acknowledgement(replace(first, broken_at=NOON))
     with store.read() as reader:
-        assert reader.silences.acknowledgements() == {second.topic: second}
+        assert reader.silences.acknowledgements() == {second.subject: second}
 
     with store.write() as transaction:
         transaction.silences.break_acknowledgement(broken)
 
     with store.read() as reader:
-        assert reader.silences.acknowledgements() == {second.topic: broken}
+        assert reader.silences.acknowledgements() == {second.subject: broken}
 
 
 def test_an_acknowledgement_that_is_forgotten_leaves_the_others(store: Store) -> None:
@@ -174,11 +177,11 @@ def test_an_acknowledgement_that_is_forgotten_leaves_the_others(store: Store) ->
     with store.write() as transaction:
         transaction.silences.save_acknowledgement(spam)
         transaction.silences.save_acknowledgement(virus)
-        transaction.silences.delete_acknowledgement(spam.topic)
-        transaction.silences.delete_acknowledgement(spam.topic)
+        transaction.silences.delete_acknowledgement(spam.subject)
+        transaction.silences.delete_acknowledgement(spam.subject)
 
     with store.read() as reader:
-        assert reader.silences.acknowledgements() == {virus.topic: virus}
+        assert reader.silences.acknowledgements() == {virus.subject: virus}
 
 
 def test_what_a_database_refuses_in_an_acknowledgement_is_replaced(store: Store) -> None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from alerter.core.alerting_config import AlertingConfig
 from alerter.core.conditions import Condition, Forecast, Stagnant, Threshold
-from alerter.core.rules import Lookbacks, Per, Rule, Selector, evaluate, select_series
+from alerter.core.rules import Lookbacks, Per, Rule, evaluate, select_series
+from alerter.core.selectors import Selector
 from alerter.core.series import TOLERANCE_INTERVALS, HoldReason, Series, Tenant
 from alerter.errors import Cause, SourceUnavailable
 from alerter.storage import Store
@@ -81,7 +82,7 @@ class Office:
         with self.store.write() as transaction:
             members = self.alerting.sum_members(self.rule)
             return transaction.history.sum_over_tenants(
-                members, self.rule.reasons, window=self.rule.window, now=self.now
+                members, self.rule.reasons, window=self.rule.lookback, now=self.now
             )
 
     def reference(self) -> Series:
@@ -90,7 +91,7 @@ class Office:
         with closing(Store(self.url)) as fresh, fresh.read() as reader:
             everybody = [
                 reader.history.series_for(
-                    name, window=self.rule.window + patience, poll_interval=interval, now=self.now
+                    name, window=self.rule.lookback + patience, poll_interval=interval, now=self.now
                 )
                 for name, interval in self.alerting.poll_intervals.items()
             ]
@@ -152,12 +153,12 @@ def test_a_total_is_the_sum_of_all_series(
 def assert_alike(office: Office) -> None:
     """Check that the total is the sum of all series, as far as the rule looks and to whoever judges it."""
     found, expected = office.total(), office.reference()
-    since = office.now - office.rule.window - found.tolerance
+    since = office.now - office.rule.lookback - found.tolerance
     level = next(iter(office.rule.levels.values()))
 
     assert found.value_at(office.now) == expected.value_at(office.now)
-    assert (found.tenant, found.reason, found.poll_interval, found.timezone, found.failure) == (
-        (expected.tenant, expected.reason, expected.poll_interval, expected.timezone, expected.failure)
+    assert (found.tenant, found.reason, found.poll_interval, found.timezone, found.poll_failure) == (
+        (expected.tenant, expected.reason, expected.poll_interval, expected.timezone, expected.poll_failure)
     )
     assert evaluate(level, found, firing=False, now=office.now) == evaluate(
         level, expected, firing=False, now=office.now

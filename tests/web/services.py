@@ -13,8 +13,8 @@ from alerter.core.rules import Severity
 from alerter.core.series import Tenant
 from alerter.errors import Cause
 from alerter.health import ChartOutcome, Health, PingOutcome
-from alerter.web.pages import Pages
-from alerter.web.sources import DatabaseCounts, Sources
+from alerter.web.pages import WebApp
+from alerter.web.sources import DatabaseCounts, MetricsInput
 from tests.builders import NOON, a_delivery, a_snapshot
 
 ACME, OTHER = Tenant("acme"), Tenant("other")
@@ -22,7 +22,7 @@ SLACK, TEAMS = TargetName("secops/slack"), TargetName("secops/workflows")
 LABELS = {ACME: {"team": 'blue "moon"'}}
 STORED = DatabaseCounts(
     alerts={(AlertState.FIRING, Severity.CRITICAL): 2, (AlertState.PENDING, Severity.WARNING): 1},
-    backlogs={SLACK: TargetBacklog(deliveries=3, oldest_at=NOON - timedelta(hours=1))},
+    backlog_by_target={SLACK: TargetBacklog(deliveries=3, oldest_at=NOON - timedelta(hours=1))},
     instances=2,
 )
 
@@ -41,35 +41,35 @@ class Seconds:
 def a_health(held: Mapping[str, int] | None = None, *, seconds: Seconds | None = None) -> Health:
     """Return the account of a service with two tenants, of which one holds messages and the other cannot be polled."""
     health = Health(seconds or Seconds())
-    health.keep_reasons(is_wanted=True)
-    health.configured([SLACK, TEAMS], now=NOON)
-    health.expect(dict.fromkeys((ACME, OTHER), timedelta(minutes=5)))
+    health.track_reasons(is_wanted=True)
+    health.config_loaded([SLACK, TEAMS], now=NOON)
+    health.set_tenants(dict.fromkeys((ACME, OTHER), timedelta(minutes=5)))
     snapshot = a_snapshot({"Spam": 5, "Links": 2} if held is None else held)
     health.cycle_completed(ACME, seconds=0.3, cause=None, snapshot=snapshot)
     health.cycle_completed(OTHER, seconds=12, cause=Cause.TIMEOUT)
-    health.delivery_tried(a_delivery(target=SLACK))
-    health.delivery_tried(replace(a_delivery(target=SLACK), sent_at=NOON))
-    health.ping_tried(PingOutcome.SENT)
+    health.record_delivery(a_delivery(target=SLACK))
+    health.record_delivery(replace(a_delivery(target=SLACK), sent_at=NOON))
+    health.record_ping(PingOutcome.SENT)
     health.chart_tried(ChartOutcome.SENT)
     return health
 
 
-def sources_of(health: Health, stored: DatabaseCounts | None = STORED) -> Sources:
+def sources_of(health: Health, stored: DatabaseCounts | None = STORED) -> MetricsInput:
     """Return what the pages of a service are made of."""
-    return Sources(
+    return MetricsInput(
         health=health,
-        complaints=health.complaints,
+        problems=health.problems,
         stored=lambda: stored,
         labels=lambda: LABELS,
         started_at=lambda: NOON,
     )
 
 
-def metrics_of(sources: Sources) -> str:
+def metrics_of(sources: MetricsInput) -> str:
     """Return the page `/metrics`."""
     environ: dict[str, object] = {"PATH_INFO": "/metrics"}
     setup_testing_defaults(environ)
-    return b"".join(Pages(sources, hosts=lambda: ("127.0.0.1",))(environ, lambda *_: lambda _: None)).decode()
+    return b"".join(WebApp(sources, hosts=lambda: ("127.0.0.1",))(environ, lambda *_: lambda _: None)).decode()
 
 
 def samples_of(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:

@@ -19,7 +19,7 @@ from alerter.jobs.poll import poll
 from alerter.service.alerting_config import build_alerting_config
 from alerter.storage import Store
 from alerter.web.context import SiteSources
-from alerter.web.pages import Pages
+from alerter.web.pages import WebApp
 from alerter.web.site import Site
 from tests.builders import NOON, a_level, a_receiver, a_rule
 from tests.web.services import Seconds, sources_of
@@ -88,7 +88,7 @@ class World:
                 redact=lambda text: text.replace("sekrit", "***"),
             )
         )
-        self.pages = Pages(
+        self.pages = WebApp(
             sources_of(self.health), hosts=lambda: ("localhost", "alerts.example"), site=self.site.respond
         )
 

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 from alerter import clock
 from alerter.config import load_config
-from alerter.core.rules import shown
+from alerter.core.selectors import shown
 from alerter.core.series import HoldReason, Snapshot, Tenant
 from alerter.errors import Cause, SourceError
 from alerter.storage import Store
-from alerter.web.pages import Pages
+from alerter.web.pages import WebApp
 from alerter.web.sources import DatabaseCounts
 from tests.builders import NOON
 from tests.commands import RunCommand, runner
@@ -99,14 +99,16 @@ class Scene(World):
         self.path.write_text(CONFIG.format(tenants=tenants, digest=sha256(TOKEN.encode()).hexdigest()))
         super().__init__(Store(f"sqlite:///{folder}/alerter.db"), load_config(self.path), seconds=Seconds())
         self.names, self._alerter = names, alerter
-        self.health.keep_reasons(is_wanted=True)
-        self.health.expect(dict.fromkeys(map(Tenant, names), timedelta(minutes=5)))
+        self.health.track_reasons(is_wanted=True)
+        self.health.set_tenants(dict.fromkeys(map(Tenant, names), timedelta(minutes=5)))
         sources = replace(sources_of(self.health), stored=self._stored, labels=dict)
-        self.pages = Pages(sources, hosts=lambda: ("localhost",), site=self.site.respond)
+        self.pages = WebApp(sources, hosts=lambda: ("localhost",), site=self.site.respond)
 
     def _stored(self) -> DatabaseCounts:
         with self.store.read() as reader:
-            return DatabaseCounts(alerts=reader.alerts.counts_by_state(), backlogs=reader.outbox.backlog_by_target())
+            return DatabaseCounts(
+                alerts=reader.alerts.counts_by_state(), backlog_by_target=reader.outbox.backlog_by_target()
+            )
 
     def pass_minutes(self, minutes: int) -> None:
         """Let time pass."""

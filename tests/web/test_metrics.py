@@ -119,7 +119,7 @@ def test_what_is_wrong_can_be_seen() -> None:
     seconds = Seconds()
     health = a_health(seconds=seconds)
     health.cycle_failed(ACME, seconds=5, error="database is locked")
-    health.configuration_refused()
+    health.config_rejected()
     seconds.now += 901
 
     samples = samples_of(metrics_of(sources_of(health)))
@@ -131,7 +131,7 @@ def test_what_is_wrong_can_be_seen() -> None:
 def test_without_reasons_there_are_only_sums() -> None:
     """Thousands of tenants with dozens of reasons each are a choice."""
     health = a_health()
-    health.keep_reasons(is_wanted=False)
+    health.track_reasons(is_wanted=False)
 
     names = {name for name, _ in samples_of(metrics_of(sources_of(health)))}
 
@@ -161,7 +161,7 @@ def test_a_family_stands_in_one_run() -> None:
     """Prometheus takes a family that begins twice for an error, however many tenants there are."""
     health = a_health()
     tenants = [Tenant(f"tenant-{number:03}") for number in range(450)]
-    health.expect(dict.fromkeys(tenants, timedelta(minutes=5)))
+    health.set_tenants(dict.fromkeys(tenants, timedelta(minutes=5)))
     for tenant in tenants:
         health.cycle_completed(tenant, seconds=1, cause=Cause.DNS)
         health.cycle_completed(tenant, seconds=1, cause=None, snapshot=a_snapshot({"Spam": 1}, tenant=tenant))

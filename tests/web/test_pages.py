@@ -16,10 +16,10 @@ from alerter.core.series import Tenant
 from alerter.errors import ListenError
 from alerter.health import Health
 from alerter.web import server
-from alerter.web.pages import Pages
+from alerter.web.pages import WebApp
 from alerter.web.security import is_expected_host
-from alerter.web.server import CONNECTIONS, Port
-from alerter.web.sources import Sources
+from alerter.web.server import CONNECTIONS, HttpServer
+from alerter.web.sources import MetricsInput
 from tests.builders import a_snapshot
 from tests.web.services import ACME, a_health, sources_of
 
@@ -39,7 +39,7 @@ def health() -> Health:
 
 
 @pytest.fixture
-def port(health: Health) -> Iterator[Port]:
+def port(health: Health) -> Iterator[HttpServer]:
     """The port of it."""
     with serving(sources_of(health)) as port:
         yield port
@@ -48,18 +48,18 @@ def port(health: Health) -> Iterator[Port]:
 class serving:  # noqa: N801 - it reads as what it does
     """A port that answers while the block lasts."""
 
-    def __init__(self, sources: Sources) -> None:
-        self._port = Port("127.0.0.1", 0)
-        self._port.serve(Pages(sources, hosts=lambda: HOSTS))
+    def __init__(self, sources: MetricsInput) -> None:
+        self._port = HttpServer("127.0.0.1", 0)
+        self._port.serve(WebApp(sources, hosts=lambda: HOSTS))
 
-    def __enter__(self) -> Port:
+    def __enter__(self) -> HttpServer:
         return self._port
 
     def __exit__(self, *_: object) -> None:
         self._port.close()
 
 
-def ask(port: Port, path: str, method: str = "GET") -> http.client.HTTPResponse:
+def ask(port: HttpServer, path: str, method: str = "GET") -> http.client.HTTPResponse:
     """Return the answer to a request, read to its end."""
     with closing(http.client.HTTPConnection("127.0.0.1", port.number, timeout=20)) as connection:
         connection.request(method, path)
@@ -74,7 +74,7 @@ def content(response: http.client.HTTPResponse) -> bytes:
     return read
 
 
-def test_a_service_that_is_well_says_so(port: Port) -> None:
+def test_a_service_that_is_well_says_so(port: HttpServer) -> None:
     """A load balancer or an uptime service sees 200; a person reads how many tenants there are."""
     answer = ask(port, "/healthz")
 
@@ -82,7 +82,7 @@ def test_a_service_that_is_well_says_so(port: Port) -> None:
     assert json.loads(content(answer)) == {"status": "ok", "tenants": 2}
 
 
-def test_a_service_that_is_not_well_says_why(port: Port, health: Health) -> None:
+def test_a_service_that_is_not_well_says_why(port: HttpServer, health: Health) -> None:
     """503, with each tenant whose cycles are not complete."""
     health.cycle_failed(ACME, seconds=5, error="database is locked")
 
@@ -96,12 +96,12 @@ def test_a_service_that_is_not_well_says_why(port: Port, health: Health) -> None
     }
 
 
-def test_a_poll_that_fails_is_no_illness_of_the_service(port: Port) -> None:
+def test_a_poll_that_fails_is_no_illness_of_the_service(port: HttpServer) -> None:
     """Of the two tenants one cannot be polled: that is known, kept and told, as it should be."""
     assert ask(port, "/healthz").status == 200
 
 
-def test_the_metrics_come_in_the_type_that_prometheus_expects(port: Port) -> None:
+def test_the_metrics_come_in_the_type_that_prometheus_expects(port: HttpServer) -> None:
     """With the version of the format that the library writes."""
     answer = ask(port, "/metrics")
 
@@ -111,7 +111,7 @@ def test_the_metrics_come_in_the_type_that_prometheus_expects(port: Port) -> Non
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/metrics"])
-def test_head_gets_the_headers_alone(port: Port, path: str) -> None:
+def test_head_gets_the_headers_alone(port: HttpServer, path: str) -> None:
     """As for GET, without a content."""
     answer, whole = ask(port, path, "HEAD"), ask(port, path)
 
@@ -120,7 +120,7 @@ def test_head_gets_the_headers_alone(port: Port, path: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PROPFIND"])
-def test_nothing_can_be_changed(port: Port, method: str) -> None:
+def test_nothing_can_be_changed(port: HttpServer, method: str) -> None:
     """Every other method is refused, with those that are not."""
     answer = ask(port, "/metrics", method)
 
@@ -130,7 +130,7 @@ def test_nothing_can_be_changed(port: Port, method: str) -> None:
 @pytest.mark.parametrize(
     "path", ["/", "/metrics/", "/healthz/../etc/passwd", "/%2e%2e/rules.toml", "/Metrics", "/favicon.ico"]
 )
-def test_there_is_nothing_else(port: Port, path: str) -> None:
+def test_there_is_nothing_else(port: HttpServer, path: str) -> None:
     """No folder, no file, no other spelling."""
     answer = ask(port, path)
 
@@ -138,7 +138,7 @@ def test_there_is_nothing_else(port: Port, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/metrics", "/nowhere"])
-def test_every_answer_keeps_browsers_in_check(port: Port, path: str) -> None:
+def test_every_answer_keeps_browsers_in_check(port: HttpServer, path: str) -> None:
     """What is shown is of this moment, is text, and is for no other page. No answer says which server it is."""
     headers = ask(port, path).headers
 
@@ -146,7 +146,7 @@ def test_every_answer_keeps_browsers_in_check(port: Port, path: str) -> None:
     assert "Server" not in headers
 
 
-def test_a_query_changes_nothing(port: Port) -> None:
+def test_a_query_changes_nothing(port: HttpServer) -> None:
     """Prometheus may be configured to send one."""
     assert ask(port, "/healthz?verbose=1").status == 200
 
@@ -159,7 +159,7 @@ def test_a_query_changes_nothing(port: Port) -> None:
         pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", 400, id="a handshake of TLS"),
     ],
 )
-def test_a_request_that_is_none_is_refused(port: Port, request_bytes: bytes, status: int) -> None:
+def test_a_request_that_is_none_is_refused(port: HttpServer, request_bytes: bytes, status: int) -> None:
     """What is not a short request gets an answer that says so, and is read no further."""
     with socket.create_connection(("127.0.0.1", port.number), timeout=20) as connection:
         connection.sendall(request_bytes)
@@ -172,7 +172,7 @@ def test_a_client_that_is_slow_holds_nobody_up() -> None:
     """Scrapes of megabytes that nobody reads, and requests that never end: others get their answer at once."""
     health = a_health()
     tenants = [Tenant(f"tenant-{number:04}") for number in range(2000)]
-    health.expect(dict.fromkeys(tenants, timedelta(minutes=5)))
+    health.set_tenants(dict.fromkeys(tenants, timedelta(minutes=5)))
     held = {f"A policy with a long name, number {number}": number for number in range(50)}
     for tenant in tenants:
         health.cycle_completed(tenant, seconds=1, cause=None, snapshot=a_snapshot(held, tenant=tenant))
@@ -187,7 +187,7 @@ def test_a_client_that_is_slow_holds_nobody_up() -> None:
     assert answer.status == 200
 
 
-def test_connections_that_say_nothing_make_room(port: Port) -> None:
+def test_connections_that_say_nothing_make_room(port: HttpServer) -> None:
     """More of them than are kept, in every state of an unfinished request: both pages are answered at once."""
     with ExitStack() as stack:
         for number in range(CONNECTIONS * 2):
@@ -197,7 +197,7 @@ def test_connections_that_say_nothing_make_room(port: Port) -> None:
         assert [ask(port, path).status for path in ("/healthz", "/metrics", "/healthz")] == [200] * 3
 
 
-def test_a_header_has_its_time_however_it_drips_in(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_header_has_its_time_however_it_drips_in(port: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A byte now and then keeps a connection open for no longer than the whole header may take."""
     monkeypatch.setattr(server, "HEADER_SECONDS", 0.5)
     with socket.create_connection(("127.0.0.1", port.number), timeout=0.05) as connection:
@@ -236,7 +236,7 @@ def _is_closed_after(connection: socket.socket, byte: bytes) -> bool:
         pytest.param("[::1", 421, id="none at all"),
     ],
 )
-def test_the_host_is_one_that_is_expected(port: Port, host: str | None, status: int) -> None:
+def test_the_host_is_one_that_is_expected(port: HttpServer, host: str | None, status: int) -> None:
     """Any other name may be one that somebody else's page has pointed to this machine."""
     line = b"" if host is None else b"Host: " + host.encode() + b"\r\n"
     with socket.create_connection(("127.0.0.1", port.number), timeout=20) as connection:
@@ -253,7 +253,7 @@ def test_where_every_address_is_listened_on_every_address_is_expected_host(host:
 
 
 def test_a_bug_in_a_page_is_an_error_and_not_the_end(
-    port: Port, health: Health, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    port: HttpServer, health: Health, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The client gets a 500 without a traceback, the log has it, and the port goes on."""
     monkeypatch.setattr(health, "tenant_count", lambda: 1 / 0)
@@ -267,10 +267,10 @@ def test_a_bug_in_a_page_is_an_error_and_not_the_end(
 
 def test_a_port_that_is_taken_is_named() -> None:
     """Whoever starts a second service learns which address is in the way."""
-    taken = Port("127.0.0.1", 0)
+    taken = HttpServer("127.0.0.1", 0)
 
     with closing(taken), pytest.raises(ListenError) as caught:
-        Port("127.0.0.1", taken.number)
+        HttpServer("127.0.0.1", taken.number)
 
     assert str(caught.value) == f"cannot listen on 127.0.0.1:{taken.number}: address already in use"
 
@@ -278,13 +278,13 @@ def test_a_port_that_is_taken_is_named() -> None:
 def test_an_address_of_another_machine_is_named() -> None:
     """IPv6 as the configuration writes it."""
     with pytest.raises(ListenError, match=r"^cannot listen on \[2001:db8::1\]:9464: "):
-        Port("2001:db8::1", 9464)
+        HttpServer("2001:db8::1", 9464)
 
 
 def test_ipv6_is_listened_on() -> None:
     """`[::1]` is this machine too."""
-    port = Port("::1", 0)
-    port.serve(Pages(sources_of(a_health()), hosts=lambda: HOSTS))
+    port = HttpServer("::1", 0)
+    port.serve(WebApp(sources_of(a_health()), hosts=lambda: HOSTS))
     with closing(port), closing(http.client.HTTPConnection("::1", port.number, timeout=20)) as connection:
         connection.request("GET", "/healthz")
 
@@ -298,7 +298,7 @@ def test_a_port_that_was_closed_is_free_at_once(health: Health) -> None:
         number = port.number
     port.close()
 
-    again = Port("127.0.0.1", number)
+    again = HttpServer("127.0.0.1", number)
 
     again.close()
     assert not [thread for thread in threading.enumerate() if thread.name == "port"]
@@ -306,6 +306,6 @@ def test_a_port_that_was_closed_is_free_at_once(health: Health) -> None:
 
 def test_complaints_are_shown_as_they_are_handed(health: Health) -> None:
     """The pages show what they are given, which has no secret any more."""
-    sources = replace(sources_of(health), complaints=lambda: ("acme: [redacted]",))
+    sources = replace(sources_of(health), problems=lambda: ("acme: [redacted]",))
     with serving(sources) as port:
         assert json.loads(content(ask(port, "/healthz")))["reasons"] == ["acme: [redacted]"]

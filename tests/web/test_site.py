@@ -13,7 +13,7 @@ import pytest
 from alerter.config.models import PageAccess, Scope, WebConfig, WebToken
 from alerter.core.rules import Severity
 from alerter.storage import Store
-from alerter.web.render import key_of
+from alerter.web.render import url_key
 from alerter.web.routes import ROUTES
 from tests.builders import NOON, a_key
 from tests.web.sites import Response, World, a_config
@@ -128,7 +128,7 @@ def test_a_spreadsheet_runs_nothing_of_a_csv(world: World) -> None:
     """A cell that would be a formula is guarded."""
     world.poll({"=cmd|' /C calc'!A0": 5}, minutes=0)
 
-    key = key_of("=cmd|' /C calc'!A0")
+    key = url_key("=cmd|' /C calc'!A0")
 
     found = world.ask(f"/tenants/acme/reasons/{key}.csv?from=2026-03-02+11:00")
 
@@ -409,7 +409,7 @@ def test_a_silence_from_the_page_does_not_hide_missing_data(world: World) -> Non
 
     assert (silence.author, silence.comment) == ("local user", "maintenance")
     assert not silence.matcher.rules.matches("No data")
-    assert silence.until == NOON + timedelta(hours=2)
+    assert silence.ends_at == NOON + timedelta(hours=2)
 
 
 def test_a_silence_is_expired_once(world: World) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from alerter.errors import StoreError
-from alerter.web.sources import Glance
+from alerter.web.sources import TimedCache
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def gate() -> Iterator[threading.Event]:
 def test_a_look_shows_what_there_is() -> None:
     """Each one anew."""
     numbers = iter(range(3))
-    glance = Glance(lambda: next(numbers))
+    glance = TimedCache(lambda: next(numbers))
 
     assert [glance(), glance(), glance()] == [0, 1, 2]
 
@@ -31,7 +31,7 @@ def test_a_look_that_fails_shows_nothing(caplog: pytest.LogCaptureFixture) -> No
     def look() -> int:
         raise StoreError("alerter.db: disk I/O error")
 
-    assert Glance(look)() is None
+    assert TimedCache(look)() is None
     assert "alerter.db: disk I/O error" in caplog.text
 
 
@@ -44,7 +44,7 @@ def test_a_look_that_hangs_ends_in_time_and_is_the_only_one(gate: threading.Even
         gate.wait(20)
         return len(looks)
 
-    glance = Glance(look, seconds=0.05)
+    glance = TimedCache(look, seconds=0.05)
 
     hanging = [glance(), glance(), glance()]
     gate.set()
@@ -59,4 +59,4 @@ def test_a_look_that_hangs_ends_in_time_and_is_the_only_one(gate: threading.Even
 def test_a_bug_is_not_hidden() -> None:
     """What is not an error of ours is raised where it is looked."""
     with pytest.raises(ZeroDivisionError):
-        Glance(lambda: 1 / 0)()
+        TimedCache(lambda: 1 / 0)()

@@ -13,7 +13,7 @@ import pytest
 from alerter.config.models import WebConfig
 from alerter.errors import ListenError
 from alerter.storage import Store
-from alerter.web.server import Port
+from alerter.web.server import HttpServer
 from tests.web.sites import World, a_config
 
 
@@ -38,7 +38,7 @@ def path(sqlite_url: str, tmp_path: Path) -> Iterator[Path]:
     with closing(Store(sqlite_url)) as store:
         world = World(store, a_config("acme", web=web))
         world.poll({"Spam": 640})
-        port = Port("", 0, str(tmp_path / "web.sock"))
+        port = HttpServer("", 0, str(tmp_path / "web.sock"))
         port.serve(world.pages, has_forms=True)
         with closing(world.site), closing(port):
             yield tmp_path / "web.sock"
@@ -84,5 +84,5 @@ def test_a_socket_that_was_left_behind_is_replaced_and_one_in_use_is_not(tmp_pat
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as abandoned:
         abandoned.bind(str(left))
 
-    with closing(Port("", 0, str(left))), pytest.raises(ListenError, match="address already in use"):
-        Port("", 0, str(left))
+    with closing(HttpServer("", 0, str(left))), pytest.raises(ListenError, match="address already in use"):
+        HttpServer("", 0, str(left))

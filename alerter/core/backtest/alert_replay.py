@@ -12,10 +12,10 @@ from datetime import datetime
 from functools import cached_property
 
 from alerter.core.alerts import Alert, AlertKey, AlertState, Transition, step
-from alerter.core.conditions import Subject, Verdict
+from alerter.core.conditions import InputKind, Verdict
 from alerter.core.evaluation import SkipUntil, skip_after
 from alerter.core.history import SeriesHistory, TenantHistory, sum_of_reasons, sum_of_tenants
-from alerter.core.poll_times import Int64Array, numbers
+from alerter.core.poll_times import Int64Array, int64_array
 from alerter.core.rules import Level, Per, Rule, evaluate
 from alerter.core.series import Span, Tenant, from_epoch_us
 
@@ -75,7 +75,7 @@ class AlertReplay:
         """Yield since when and until when the alert fires, oldest first; None for the end that has not come."""
         since = None
         for transition in (change.transition for change in self.changes() if change.transition is not None):
-            if transition.after is AlertState.FIRING:
+            if transition.to_state is AlertState.FIRING:
                 since = transition.at
             elif since is not None:
                 yield since, transition.at
@@ -88,7 +88,9 @@ class AlertReplay:
         at, level = from_epoch_us(now), self.level
         # Time of which nothing was known does not count, however long ago a poll last decided on the alert.
         seen_at = alert.seen_at if alert.state is not AlertState.INACTIVE else None
-        series = self.history.as_of(now, window=level.window if seen_at is None else max(level.window, at - seen_at))
+        series = self.history.series_at(
+            now, window=level.lookback if seen_at is None else max(level.lookback, at - seen_at)
+        )
         firing, fired = alert.is_held_by(level), self._fired(alert, at)
         evaluation = evaluate(level, series, firing=firing, fired=fired, now=at)
         after, transition = step(alert, evaluation, level, now=at)
@@ -114,37 +116,37 @@ class AlertReplay:
 
     def owner_at(self, poll: int) -> int:
         """Return whose one of its polls was: of those that a sum over tenants is made of, the index; else 0."""
-        owners = self.history.poll_times.owners
+        owners = self.history.poll_times.owner_indexes
         return owners[self._index_of(poll)] if owners else 0
 
     @cached_property
     def polls(self) -> Int64Array:
         """The polls at which it can change: a failed one says nothing of what is held."""
         poll_times = self.history.poll_times
-        return poll_times.polls if self._is_about_polling or poll_times.owners else poll_times.good
+        return poll_times.polls if self._is_about_polling or poll_times.owner_indexes else poll_times.good
 
     @cached_property
     def begin(self) -> int:
         """The index of the first poll at which rules look at the series."""
-        return bisect_left(self.polls, self.history.seen_since)
+        return bisect_left(self.polls, self.history.first_seen_at)
 
     @cached_property
     def _breaks(self) -> Int64Array:
         """The polls at which nothing is skipped: the one before failed or was missed, or the first one failed."""
         poll_times = self.history.poll_times
-        if poll_times.owners:
+        if poll_times.owner_indexes:
             # When a run of a sum ended is known by the last poll that decided in it.
             ends = (bisect_left(self.polls, since) - 1 for since in poll_times.since)
-            return numbers(sorted({*poll_times.since, *(self.polls[end] for end in ends if end >= 0)}))
+            return int64_array(sorted({*poll_times.since, *(self.polls[end] for end in ends if end >= 0)}))
         if self._is_about_polling:
-            return numbers(edge for outage in poll_times.outages for edge in (outage.since, outage.until))
+            return int64_array(edge for outage in poll_times.outages for edge in (outage.since, outage.until))
         if self.level.needs_even_polls:
-            return numbers(sorted({*poll_times.since, *poll_times.uneven}))
+            return int64_array(sorted({*poll_times.since, *poll_times.uneven}))
         return poll_times.since
 
     @property
     def _is_about_polling(self) -> bool:
-        return self.level.conditions[0].subject is Subject.POLLING
+        return self.level.conditions[0].input_kind is InputKind.POLLING
 
     def _index_of(self, poll: int) -> int:
         return bisect_left(self.polls, poll)
@@ -176,15 +178,15 @@ class AlertReplay:
         if since == until or alert.peak is None:
             return alert
         held = history.held[since:until]
-        if history.poll_times.owners:
+        if history.poll_times.owner_indexes:
             # What a sum was between the polls that evaluate it, nobody saw.
             seen = {bisect_left(polls, at) for at in history.at[since:until]}
-            held = numbers(history.held[bisect_right(history.at, polls[each]) - 1] for each in seen if each <= last)
-        worst = min if self.level.falls else max
+            held = int64_array(history.held[bisect_right(history.at, polls[each]) - 1] for each in seen if each <= last)
+        worst = min if self.level.lower_is_worse else max
         return replace(alert, value=history.held[until - 1], peak=worst(alert.peak, *held))
 
     def _fired(self, alert: Alert, now: datetime) -> Sequence[Span]:
-        if not self.level.remembers:
+        if not self.level.needs_firing_history:
             return ()
         return (*self.fired, Span(alert.fired_at, now)) if alert.is_firing and alert.fired_at else self.fired
 
@@ -211,7 +213,7 @@ def histories_for(
 ) -> Iterator[SeriesHistory]:
     """Yield what a rule evaluates, each on its own: see `rules.select_series`; the arguments are as above."""
     selected = [tenant for tenant in tenants if rule.tenants.matches(tenant.polling.tenant)]
-    if rule.subject is Subject.POLLING:
+    if rule.input_kind is InputKind.POLLING:
         yield from (tenant.polling for tenant in selected)
     elif rule.scope is Per.REASON:
         yield from (

@@ -233,8 +233,8 @@ def _count_begun(fired: Iterable[tuple[datetime, datetime | None]], span: Span) 
     number, free_from = 0, None
     for since, until in sorted(fired, key=lambda each: each[0]):
         if free_from is None or since > free_from:
-            number += span.since <= since <= span.until
-        end = span.until if until is None else until
+            number += span.start_at <= since <= span.end_at
+        end = span.end_at if until is None else until
         free_from = end if free_from is None else max(free_from, end)
     return number
 

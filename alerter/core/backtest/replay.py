@@ -24,19 +24,17 @@ from alerter.core.backtest.transition_source import (
     TransitionSource,
 )
 from alerter.core.history import TenantHistory
-from alerter.core.mutes import MuteSet, MuteWindow
+from alerter.core.mute_windows import MuteWindow
+from alerter.core.mutes import MuteSet
 from alerter.core.notifications import (
     HourlyLimit,
     Notification,
     NotificationPlan,
     NotificationState,
-    Receiver,
-    ReceiverName,
-    Route,
-    TargetId,
     next_repeat_at,
     plan,
 )
+from alerter.core.routes import Receiver, ReceiverName, Route, TargetId
 from alerter.core.rules import Per, RuleName, Severity
 from alerter.core.series import ALL_TENANTS, Tenant, from_epoch_us, to_epoch_us
 
@@ -103,11 +101,11 @@ class Replay:
         """Take what is decided by, and what was seen."""
         self._policy = alerting
         self._past = past
-        self._stand = _Stand()
+        self._stand = _CurrentAlerts()
         self._place_by_name = {name: place for place, name in enumerate(past.names)}
         self._bearers = [place for place, name in enumerate(past.names) if self._is_bearer(name)]
-        self._judges_all = frozenset(self._bearers)
-        self._ledger = _NotificationLog(alerting)
+        self._evaluates_global_rules = frozenset(self._bearers)
+        self._log = _NotificationLog(alerting)
         self._wakeups: list[tuple[int, int]] = []
 
     @property
@@ -123,7 +121,7 @@ class Replay:
         """Yield the moments at which something was decided; now and then the decision is that nobody is told."""
         events = self._past.events()
         event = next(events, None)
-        while event is not None or self._wakeups or self._ledger.groups:
+        while event is not None or self._wakeups or self._log.groups:
             at, tenant = min([*([event[:2]] if event else []), *self._wakeups[:1], *self._due_groups()])
             if tenant == _NO_TENANT:
                 yield self._group(at)
@@ -140,7 +138,7 @@ class Replay:
 
     def _due_groups(self) -> list[tuple[int, int]]:
         """Return when the next collection ends; after the polls of that instant."""
-        return [(at, _NO_TENANT) for at in self._ledger.groups.values()]
+        return [(at, _NO_TENANT) for at in self._log.groups.values()]
 
     def _is_bearer(self, name: Tenant) -> bool:
         """Say whether a sum over all tenants is judged with the polls of this one."""
@@ -152,16 +150,16 @@ class Replay:
 
     def _note(self, event: TenantAlertChange) -> list[Transition]:
         transition = event.change.transition
-        self._stand.note(event.change)
+        self._stand.update(event.change)
         return [] if transition is None else [transition]
 
     def _is_news(self, transition: Transition) -> bool:
         """Say whether there is anything to tell of a topic: what is told late, or held back, counts as news anew."""
-        topic = transition.key.topic
+        subject = transition.key.subject
         return (
-            AlertState.FIRING in (transition.before, transition.after)
-            or self._stand.is_firing(topic)
-            or self._ledger.is_believed(topic)
+            AlertState.FIRING in (transition.from_state, transition.to_state)
+            or self._stand.is_firing(subject)
+            or self._log.is_notified(subject)
         )
 
     def _woken(self, at: int, tenant: int) -> bool:
@@ -173,14 +171,14 @@ class Replay:
 
     def _cycle(self, at: int, tenant: int, transitions: Sequence[Transition]) -> ReplayStep:
         """Do what a poll does after it has judged."""
-        scope = {self._past.names[tenant], *((ALL_TENANTS,) if tenant in self._judges_all else ())}
+        scope = {self._past.names[tenant], *((ALL_TENANTS,) if tenant in self._evaluates_global_rules else ())}
         now = from_epoch_us(at)
 
         def planned() -> NotificationPlan:
-            return self._ledger.plan(self._stand.concerning(scope, self._ledger.topics(scope)), scope, now=now)
+            return self._log.plan(self._stand.alerts_for_plan(scope, self._log.subjects(scope)), scope, now=now)
 
         decided = self._in_full(planned, at)
-        at_once = self._ledger.record(decided, transitions, now=now)
+        at_once = self._log.record(decided, transitions, now=now)
         for name in scope:
             self._wake(name, at, at_once)
         return _moment(at_once, self._past.names[tenant], transitions, now=now)
@@ -188,11 +186,11 @@ class Replay:
     def _group(self, at: int) -> ReplayStep:
         """Tell the receivers whose `group_wait` is over."""
         now = from_epoch_us(at)
-        due = self._ledger.due_groups(now=now)
-        decided = self._in_full(lambda: self._ledger.plan_groups(self._stand.alerts(), due, now=now), at)
-        self._ledger.flush_groups(decided, due, now=now)
+        due = self._log.due_groups(now=now)
+        decided = self._in_full(lambda: self._log.plan_groups(self._stand.alerts(), due, now=now), at)
+        self._log.flush_groups(decided, due, now=now)
         # Of everybody: what a window hides, or what was held back, may be told without a change.
-        for name in self._stand.tenants() | self._ledger.tenants():
+        for name in self._stand.tenants() | self._log.tenants():
             self._wake(name, at, decided)
         return _moment(decided, ALL_TENANTS, (), now=now)
 
@@ -202,21 +200,21 @@ class Replay:
         Whom to tell depends on neither, so that only what is told is judged for them, and then planned again.
         """
         decided = planned()
-        notified = {notice.alert.key for each in decided.notifications for notice in each.notices}
+        notified = {item.alert.key for each in decided.notifications for item in each.items}
         is_new = [self._bring_up_to(at, key) for key in notified if self._stand.is_live(key)]
         return planned() if any(is_new) else decided
 
     def _bring_up_to(self, at: int, key: AlertKey) -> bool:
         """Judge an alert at its newest poll with data; say whether it had not been."""
-        found = self._past.newest(self._stand.newest(key), now=at)
+        found = self._past.newest(self._stand.last_evaluated(key), now=at)
         if found is None:
             return False
-        self._stand.note(found)
+        self._stand.update(found)
         return True
 
     def _wake(self, name: Tenant, at: int, planned: NotificationPlan) -> None:
         """Note the next poll at which a plan about a tenant, or about the sum of all, may say something else."""
-        due = self._ledger.due_after(name, planned, now=from_epoch_us(at))
+        due = self._log.next_plan_at(name, planned, now=from_epoch_us(at))
         if due is None:
             return
         concerned = self._bearers if name == ALL_TENANTS else [self._place_by_name[name]]
@@ -225,7 +223,7 @@ class Replay:
             heappush(self._wakeups, min(polls))
 
 
-def replay_of(alerting: ReplayConfig, tenants: Sequence[TenantHistory]) -> Replay:
+def run_replay(alerting: ReplayConfig, tenants: Sequence[TenantHistory]) -> Replay:
     """Return the replay of tenants whose archives are at hand: all of them, each once."""
     return Replay(alerting, InMemoryTransitions(alerting, tenants))
 
@@ -242,17 +240,17 @@ def _moment(
     )
 
 
-class _Stand:
+class _CurrentAlerts:
     """Current alerts by tenant and subject, with their last evaluation."""
 
     def __init__(self) -> None:
-        self._topics: dict[Tenant, dict[AlertSubject, dict[Severity, Alert]]] = {}
+        self._subjects: dict[Tenant, dict[AlertSubject, dict[Severity, Alert]]] = {}
         self._live: dict[Tenant, dict[AlertKey, AlertChange]] = {}
 
-    def note(self, change: AlertChange) -> None:
+    def update(self, change: AlertChange) -> None:
         """Keep what an alert is since one of its polls."""
         alert, key = change.alert, change.alert.key
-        self._topics.setdefault(key.tenant, {}).setdefault(key.topic, {})[key.severity] = alert
+        self._subjects.setdefault(key.tenant, {}).setdefault(key.subject, {})[key.severity] = alert
         live = self._live.setdefault(key.tenant, {})
         if alert.state is AlertState.INACTIVE:
             live.pop(key, None)
@@ -261,8 +259,8 @@ class _Stand:
 
     def alerts(self) -> Iterator[Alert]:
         """Yield every alert that ever was not inactive."""
-        for by_topic in self._topics.values():
-            for by_severity in by_topic.values():
+        for by_subject in self._subjects.values():
+            for by_severity in by_subject.values():
                 yield from by_severity.values()
 
     def tenants(self) -> set[Tenant]:
@@ -273,23 +271,23 @@ class _Stand:
         """Say whether an alert is not inactive."""
         return key in self._live[key.tenant]
 
-    def is_firing(self, topic: AlertSubject) -> bool:
+    def is_firing(self, subject: AlertSubject) -> bool:
         """Say whether a level of a topic fires that has changed before."""
-        return any(alert.is_firing for alert in self._topics[topic.tenant][topic].values())
+        return any(alert.is_firing for alert in self._subjects[subject.tenant][subject].values())
 
     def alert(self, key: AlertKey) -> Alert:
         """Return an alert that has changed."""
-        return self._topics[key.tenant][key.topic][key.severity]
+        return self._subjects[key.tenant][key.subject][key.severity]
 
-    def newest(self, key: AlertKey) -> AlertChange:
+    def last_evaluated(self, key: AlertKey) -> AlertChange:
         """Return the last evaluation of an alert that is not inactive."""
         return self._live[key.tenant][key]
 
-    def concerning(self, scope: Iterable[Tenant], believed: Iterable[AlertSubject]) -> list[Alert]:
+    def alerts_for_plan(self, scope: Iterable[Tenant], believed: Iterable[AlertSubject]) -> list[Alert]:
         """Return what a plan about some tenants depends on: topics that live, and those that a receiver believes in."""
-        live = (key.topic for tenant in scope for key in self._live.get(tenant, ()))
-        topics = dict.fromkeys((*live, *believed))
-        return [alert for topic in topics for alert in self._topics[topic.tenant][topic].values()]
+        live = (key.subject for tenant in scope for key in self._live.get(tenant, ()))
+        subjects = dict.fromkeys((*live, *believed))
+        return [alert for subject in subjects for alert in self._subjects[subject.tenant][subject].values()]
 
 
 class _NotificationLog:
@@ -309,17 +307,17 @@ class _NotificationLog:
         self._windows = [window for windows in alerting.windows_by_rule.values() for window in windows]
         self._windows += [window for route in alerting.routes for window in route.mute_windows]
 
-    def topics(self, scope: Iterable[Tenant]) -> set[AlertSubject]:
+    def subjects(self, scope: Iterable[Tenant]) -> set[AlertSubject]:
         """Return what some receiver believes to go on."""
-        return {entry.topic for tenant in scope for entry in self._entries(tenant)}
+        return {entry.subject for tenant in scope for entry in self._entries(tenant)}
 
     def tenants(self) -> set[Tenant]:
         """Return of whom some receiver believes that something goes on."""
         return {tenant for tenant, believed in self._believed.items() if believed}
 
-    def is_believed(self, topic: AlertSubject) -> bool:
+    def is_notified(self, subject: AlertSubject) -> bool:
         """Say whether some receiver believes that a topic goes on."""
-        return any(entry.topic == topic for entry in self._entries(topic.tenant))
+        return any(entry.subject == subject for entry in self._entries(subject.tenant))
 
     def plan(self, alerts: Iterable[Alert], scope: Collection[Tenant], *, now: datetime) -> NotificationPlan:
         """Return what must be told of some tenants."""
@@ -341,7 +339,7 @@ class _NotificationLog:
             if receiver.name in waiting:
                 self.groups.setdefault(receiver.name, to_epoch_us(now + receiver.group_wait))
         at_once = planned.without(waiting)
-        self._keep(at_once, {transition.key.topic for transition in transitions}, now=now)
+        self._keep(at_once, {transition.key.subject for transition in transitions}, now=now)
         return at_once
 
     def due_groups(self, *, now: datetime) -> set[ReceiverName]:
@@ -351,10 +349,10 @@ class _NotificationLog:
     def flush_groups(self, planned: NotificationPlan, due: Collection[ReceiverName], *, now: datetime) -> None:
         """Take as told what was collected for these receivers."""
         self.groups = {name: at for name, at in self.groups.items() if name not in due}
-        changed = {notice.alert.key.topic for each in planned.suppressed for notice in each.notices}
+        changed = {item.alert.key.subject for each in planned.suppressed for item in each.items}
         self._keep(planned, changed, now=now)
 
-    def due_after(self, tenant: Tenant, planned: NotificationPlan, *, now: datetime) -> int | None:
+    def next_plan_at(self, tenant: Tenant, planned: NotificationPlan, *, now: datetime) -> int | None:
         """Return when a plan about a tenant may say something else although no alert has changed; None for never."""
         due = [next_repeat_at(entry, self._receivers[entry.receiver]) for entry in self._entries(tenant)]
         zone = self._policy.timezones.get(tenant)
@@ -390,8 +388,8 @@ class _NotificationLog:
 
     def _keep(self, planned: NotificationPlan, changed: Collection[AlertSubject], *, now: datetime) -> None:
         for entry in (*planned.notified, *planned.noted):
-            key = entry.topic, entry.receiver, entry.target
-            believed = self._believed.setdefault(entry.topic.tenant, {})
+            key = entry.subject, entry.receiver, entry.target
+            believed = self._believed.setdefault(entry.subject.tenant, {})
             if entry.state is AlertState.FIRING:
                 believed[key] = entry
                 self._ended.pop(key, None)

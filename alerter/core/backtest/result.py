@@ -15,7 +15,8 @@ from alerter.core.alerts import AlertKey, AlertState
 from alerter.core.backtest.replay import Replay, ReplayConfig
 from alerter.core.backtest.transition_source import StreamedTransitions
 from alerter.core.history import TenantHistory
-from alerter.core.notifications import NotifyReason, ReceiverName
+from alerter.core.notifications import NotifyReason
+from alerter.core.routes import ReceiverName
 from alerter.core.rules import RuleName
 from alerter.core.series import Span, Tenant, from_epoch_us, to_epoch_us
 
@@ -60,12 +61,12 @@ class Backtest:
 
     Attributes:
         firings: Those of which a part lies within it, in the order in which they began.
-        notices: What was told within it, oldest first: for each message one notice for each rule that it tells of.
+        items: What was told within it, oldest first: for each message one notice for each rule that it tells of.
         messages: How many messages each receiver would have got.
     """
 
     firings: tuple[FiringPeriod, ...]
-    notices: tuple[BacktestNotification, ...]
+    items: tuple[BacktestNotification, ...]
     messages: Mapping[ReceiverName, int]
 
 
@@ -124,31 +125,31 @@ def _share(on_progress: Callable[[float], None], number: int, sets: int, done: i
 def _backtest(replay: Replay, span: Span) -> Backtest:
     live: dict[AlertKey, FiringPeriod] = {}
     ended: list[FiringPeriod] = []
-    notices: list[BacktestNotification] = []
+    items: list[BacktestNotification] = []
     messages: Counter[ReceiverName] = Counter()
     for moment in replay:
         for transition in moment.transitions:
-            if transition.after is AlertState.FIRING:
+            if transition.to_state is AlertState.FIRING:
                 live[transition.key] = FiringPeriod(key=transition.key, since=transition.at)
             else:
                 began = live.pop(transition.key)
                 peak = replay.alert(transition.key).peak
                 ended.append(FiringPeriod(key=began.key, since=began.since, until=transition.at, peak=peak))
-        if moment.at < span.since:
+        if moment.at < span.start_at:
             continue
         for notification in moment.notifications:
             messages[notification.receiver.name] += 1
             reasons: dict[RuleName, dict[NotifyReason, None]] = {}
-            for notice in notification.notices:
-                reasons.setdefault(notice.alert.key.rule, {})[notice.reason] = None
+            for item in notification.items:
+                reasons.setdefault(item.alert.key.rule, {})[item.reason] = None
             name = notification.receiver.name
-            notices += (
+            items += (
                 BacktestNotification(at=moment.at, receiver=name, rule=rule, whys=tuple(whys))
                 for rule, whys in reasons.items()
             )
-    within = [each for each in (*ended, *live.values()) if each.until is None or each.until > span.since]
+    within = [each for each in (*ended, *live.values()) if each.until is None or each.until > span.start_at]
     return Backtest(
-        firings=tuple(sorted(within, key=_began)), notices=tuple(notices), messages=dict(sorted(messages.items()))
+        firings=tuple(sorted(within, key=_began)), items=tuple(items), messages=dict(sorted(messages.items()))
     )
 
 
@@ -165,7 +166,7 @@ def history_coverage(tenant: TenantHistory, span: Span) -> HistoryCoverage:
         tenant=tenant.polling.tenant,
         since=since,
         gaps=tuple(sorted(_gaps(tenant, span), key=_length, reverse=True)),
-        thinned_until=None if downsampled is None or downsampled <= span.since else min(downsampled, span.until),
+        thinned_until=None if downsampled is None or downsampled <= span.start_at else min(downsampled, span.end_at),
     )
 
 
@@ -174,11 +175,11 @@ def _gaps(tenant: TenantHistory, span: Span) -> Iterator[Span]:
     poll_times = tenant.polling.poll_times
     if not poll_times.since:
         return
-    ends = zip(poll_times.until, [*poll_times.since[1:], to_epoch_us(span.until)], strict=True)
+    ends = zip(poll_times.until, [*poll_times.since[1:], to_epoch_us(span.end_at)], strict=True)
     for until, since in ends:
-        if since - until > poll_times.tolerance and from_epoch_us(since) > span.since:
-            yield Span(max(from_epoch_us(until), span.since), from_epoch_us(since))
+        if since - until > poll_times.tolerance and from_epoch_us(since) > span.start_at:
+            yield Span(max(from_epoch_us(until), span.start_at), from_epoch_us(since))
 
 
 def _length(span: Span) -> timedelta:
-    return span.until - span.since
+    return span.end_at - span.start_at

@@ -18,9 +18,10 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Generic, TypeVar
 
 from alerter.core.alerts import AlertKey, AlertState
-from alerter.core.backtest.replay import ReplayConfig, ReplayStep, replay_of
+from alerter.core.backtest.replay import ReplayConfig, ReplayStep, run_replay
 from alerter.core.history import FailedPoll, TenantHistory, history_from_polls
-from alerter.core.notifications import NotifyReason, ReceiverName
+from alerter.core.notifications import NotifyReason
+from alerter.core.routes import ReceiverName
 from alerter.core.series import HoldReason, Snapshot, Tenant
 
 #: More polls than this are no unit test; ten years of polls every five minutes.
@@ -164,14 +165,14 @@ class Mismatch(Generic[Seen]):
         what: What was looked at: "firing", "pending" or "notified".
         missing: What was expected and not found.
         unexpected: What was found and not expected.
-        agreed: What was both.
+        matched: What was both.
     """
 
     at: datetime
     what: str
     missing: tuple[Seen, ...]
     unexpected: tuple[Seen, ...]
-    agreed: tuple[Seen, ...]
+    matched: tuple[Seen, ...]
 
 
 AnyDifference = Mismatch[AlertRef] | Mismatch[NotificationRef]
@@ -179,13 +180,13 @@ AnyDifference = Mismatch[AlertRef] | Mismatch[NotificationRef]
 
 def run_rule_test(scenario: RuleTest, alerting: ReplayConfig) -> Iterator[AnyDifference]:
     """Yield where what the rules find is not what the scenario expects, in the order of time."""
-    moments = iter(replay_of(alerting, scenario.tenants))
+    moments = iter(run_replay(alerting, scenario.tenants))
     moment = next(moments, None)
     states: dict[AlertKey, AlertState] = {}
     for expectation in scenario.expectations:
         notified: list[NotificationRef] = []
         while moment is not None and moment.at <= expectation.at:
-            states |= {transition.key: transition.after for transition in moment.transitions}
+            states |= {transition.key: transition.to_state for transition in moment.transitions}
             notified += _notified(moment)
             moment = next(moments, None)
         yield from _compared(expectation, states, notified)
@@ -193,8 +194,8 @@ def run_rule_test(scenario: RuleTest, alerting: ReplayConfig) -> Iterator[AnyDif
 
 def _notified(moment: ReplayStep) -> Iterator[NotificationRef]:
     for notification in moment.notifications:
-        for notice in notification.notices:
-            yield _message(notification.receiver.name, notice.reason, notice.alert.key)
+        for item in notification.items:
+            yield _message(notification.receiver.name, item.reason, item.alert.key)
 
 
 def _message(receiver: ReceiverName, why: NotifyReason, key: AlertKey) -> NotificationRef:
@@ -227,5 +228,5 @@ def _difference(at: datetime, what: str, expected: Collection[Seen], found: Iter
         what=what,
         missing=tuple(sorted((wanted - seen).elements())),
         unexpected=tuple(sorted((seen - wanted).elements())),
-        agreed=tuple(sorted((wanted & seen).elements())),
+        matched=tuple(sorted((wanted & seen).elements())),
     )

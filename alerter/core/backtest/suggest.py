@@ -23,9 +23,10 @@ from alerter.core.backtest.alert_replay import AlertReplay
 from alerter.core.backtest.suggested_rules import NoRule, SuggestedRule, suggest_rules
 from alerter.core.conditions import Threshold
 from alerter.core.conditions.baseline import center_and_scale as usual_and_ordinary
-from alerter.core.conditions.baseline import highest_within
+from alerter.core.conditions.baseline import max_within
 from alerter.core.history import SeriesHistory, TenantHistory
-from alerter.core.rules import Level, Rule, RuleName, Selector, Severity, literal_glob, shown
+from alerter.core.rules import Level, Rule, RuleName, Severity
+from alerter.core.selectors import Selector, literal_glob, shown
 from alerter.core.series import HoldReason, Span, Tenant, from_epoch_us, to_epoch_us
 
 WEEK = timedelta(days=7)
@@ -59,19 +60,19 @@ class DailyPeaks:
     """What the days of a reason's history were like.
 
     Attributes:
-        days: How many of them are known well enough.
-        highest: The median of their highest counts, in messages.
-        distance: How far from it is ordinary, in messages.
+        day_count: How many of them are known well enough.
+        median_peak: The median of their highest counts, in messages.
+        deviation: How far from it is ordinary, in messages.
     """
 
-    days: int
-    highest: float
-    distance: float
+    day_count: int
+    median_peak: float
+    deviation: float
 
     @property
     def fits_limit(self) -> bool:
         """Whether the days are alike, so that a limit means the same on each of them."""
-        return self.distance <= max(MIN_DISTANCE, sqrt(self.highest), self.highest / 2)
+        return self.deviation <= max(MIN_DISTANCE, sqrt(self.median_peak), self.median_peak / 2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,8 +207,8 @@ def _candidates(
     unsupported: list[NoSuggestion] = []
     for history in tenant.reasons:
         usual = daily_peaks(history, until=split)
-        if usual.days < MIN_DAYS:
-            why = f"it has {usual.days} whole days of history to choose a limit on, and at least {MIN_DAYS} are needed"
+        if usual.day_count < MIN_DAYS:
+            why = f"{usual.day_count} whole days of history to choose a limit on, and at least {MIN_DAYS} are needed"
             unsupported.append(NoSuggestion(reason=history.reason, why=why))
         elif not usual.fits_limit:
             why = "it has days that differ so much that no limit fits; rules without a limit know more"
@@ -250,9 +251,9 @@ def daily_peaks(history: SeriesHistory, *, until: datetime) -> DailyPeaks:
     """Return what the days of a history were like; a day of which not even half was polled is left out."""
     highest = list(_highest_of_days(history, until=until))
     if not highest:
-        return DailyPeaks(days=0, highest=0, distance=MIN_DISTANCE)
+        return DailyPeaks(day_count=0, median_peak=0, deviation=MIN_DISTANCE)
     usual, distance = usual_and_ordinary(highest, floor=MIN_DISTANCE)
-    return DailyPeaks(days=len(highest), highest=usual, distance=distance)
+    return DailyPeaks(day_count=len(highest), median_peak=usual, deviation=distance)
 
 
 class _Candidate:
@@ -301,7 +302,7 @@ class _Candidate:
         """Whether there is a limit further away."""
         return self._step + 1 < len(DEVIATION_STEPS)
 
-    def rise(self) -> None:
+    def raise_limit(self) -> None:
         """Take the next limit."""
         self._step += 1
         self.firings = self._replayed()
@@ -329,7 +330,7 @@ class _Candidate:
         return Level(conditions=(Threshold(above=above, clear_at=clear_at),), for_=self._for)
 
     def _above(self, distances: float) -> int:
-        return round_up(self._usual.highest + distances * self._usual.distance)
+        return round_up(self._usual.median_peak + distances * self._usual.deviation)
 
     def _replayed(self) -> tuple[LimitFiring, ...]:
         return _firings(self._archive, self._level())
@@ -347,7 +348,7 @@ def _raise_until_within(candidates: Sequence[_Candidate], budget: float) -> None
         movable = [candidate for candidate in candidates if candidate.can_rise and candidate.chosen_on]
         if not movable:
             return
-        max(movable, key=_rate).rise()
+        max(movable, key=_rate).raise_limit()
 
 
 def _rate(candidate: _Candidate) -> float:
@@ -368,11 +369,11 @@ def _firings(history: SeriesHistory, level: Level) -> tuple[LimitFiring, ...]:
 def _highest_of_days(history: SeriesHistory, *, until: datetime) -> Iterator[int]:
     """Yield the highest count of each day, in the tenant's time zone, of which at least half was polled."""
     poll_times = history.poll_times
-    if not poll_times.since or to_epoch_us(until) < history.seen_since:
+    if not poll_times.since or to_epoch_us(until) < history.first_seen_at:
         return
-    series = history.as_of(to_epoch_us(until), window=until - from_epoch_us(poll_times.since[0]) + DAY)
+    series = history.series_at(to_epoch_us(until), window=until - from_epoch_us(poll_times.since[0]) + DAY)
     begin = (
-        max(from_epoch_us(poll_times.since[0]), from_epoch_us(history.seen_since))
+        max(from_epoch_us(poll_times.since[0]), from_epoch_us(history.first_seen_at))
         .astimezone(poll_times.timezone)
         .date()
     )
@@ -380,7 +381,7 @@ def _highest_of_days(history: SeriesHistory, *, until: datetime) -> Iterator[int
     while (since := datetime.combine(day, time(), poll_times.timezone).astimezone(UTC)) < until:
         day += DAY
         end = datetime.combine(day, time(), poll_times.timezone).astimezone(UTC)
-        highest = highest_within(series, Span(since, end))
+        highest = max_within(series, Span(since, end))
         if highest is not None:
             yield highest
 

@@ -15,7 +15,8 @@ from datetime import datetime, timedelta
 from alerter.core.backtest.alert_replay import alert_replays
 from alerter.core.conditions import FOREVER, Condition, Fall, Flatline, Rare, Rise, Stagnant
 from alerter.core.history import TenantHistory
-from alerter.core.rules import Level, Rule, RuleName, Selector, Severity, literal_glob
+from alerter.core.rules import Level, Rule, RuleName, Severity
+from alerter.core.selectors import Selector, literal_glob
 from alerter.core.series import HoldReason, Span, Tenant
 
 WEEK, DAY, HOUR = timedelta(weeks=1), timedelta(days=1), timedelta(hours=1)
@@ -151,7 +152,7 @@ def _affordable(tenant: TenantHistory, kind: _Kind, *, split: datetime, allowed:
     critical = [] if kind.critical is None else list(_firings(tenant, kind, kind.critical))
     for condition in kind.steps:
         found = _firings(tenant, kind, condition)
-        firings = [(reason, span.since) for reason, span in found if not _is_among(reason, span, critical)]
+        firings = [(reason, span.start_at) for reason, span in found if not _is_among(reason, span, critical)]
         left_out = _noisiest([reason for reason, at in firings if at < split], len(tenant.reasons), allowed)
         kept = [at for reason, at in firings if reason not in left_out]
         chosen_on = sum(at < split for at in kept)
@@ -177,7 +178,9 @@ def _firings(tenant: TenantHistory, kind: _Kind, condition: Condition) -> Iterat
 
 def _is_among(reason: HoldReason, span: Span, others: Sequence[tuple[HoldReason, Span]]) -> bool:
     """Return True if the reason has one of these alerts at the same time."""
-    return any(reason == each and span.since < other.until and other.since < span.until for each, other in others)
+    return any(
+        reason == each and span.start_at < other.end_at and other.start_at < span.end_at for each, other in others
+    )
 
 
 def _noisiest(alerting: Sequence[HoldReason], reasons: int, allowed: float) -> tuple[HoldReason, ...]:

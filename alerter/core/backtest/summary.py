@@ -10,7 +10,8 @@ from datetime import date, datetime, timedelta, tzinfo
 
 from alerter.core.alerts import AlertKey  # noqa: TC001 - one import style for the core
 from alerter.core.backtest.result import Backtest, FiringPeriod, HistoryCoverage
-from alerter.core.notifications import NotifyReason, ReceiverName
+from alerter.core.notifications import NotifyReason
+from alerter.core.routes import ReceiverName
 from alerter.core.rules import RuleName
 from alerter.core.series import Span
 
@@ -26,9 +27,9 @@ class RuleSummary:
         firings: Those of which a part lies within the span, in the order in which they began.
         began: How many of them began within it.
         total: For how long they fired within it, one after the other.
-        middle: For how long the one in the middle did; of two the longer one.
+        median: For how long the one in the middle did; of two the longer one.
         longest: The longest of them.
-        busiest: The day on which most began, in the time zone of its readers, and how many; None where none did.
+        peak_day: The day on which most began, in the time zone of its readers, and how many; None where none did.
         messages: How many messages each receiver would have got that tell of it.
         notified: In how many of these each reason is; one message may tell of a beginning and of an end.
     """
@@ -37,9 +38,9 @@ class RuleSummary:
     firings: tuple[FiringPeriod, ...]
     began: int
     total: timedelta
-    middle: timedelta
+    median: timedelta
     longest: timedelta
-    busiest: tuple[date, int] | None
+    peak_day: tuple[date, int] | None
     messages: Mapping[ReceiverName, int]
     notified: Mapping[ReceiverName, Mapping[NotifyReason, int]]
 
@@ -48,22 +49,22 @@ def summarize_rule(rule: RuleName, backtest: Backtest, span: Span, *, timezone: 
     """Return what a rule would have done."""
     firings = tuple(firing for firing in backtest.firings if firing.key.rule == rule)
     lasted = [firing_time_within(firing, span) for firing in firings]
-    began = [firing.since for firing in firings if firing.since >= span.since]
+    began = [firing.since for firing in firings if firing.since >= span.start_at]
     by_day = Counter(at.astimezone(timezone).date() for at in began)
     messages: Counter[ReceiverName] = Counter()
     notified: dict[ReceiverName, Counter[NotifyReason]] = defaultdict(Counter)
-    for notice in backtest.notices:
-        if notice.rule == rule:
-            messages[notice.receiver] += 1
-            notified[notice.receiver].update(notice.whys)
+    for item in backtest.items:
+        if item.rule == rule:
+            messages[item.receiver] += 1
+            notified[item.receiver].update(item.whys)
     return RuleSummary(
         rule=rule,
         firings=firings,
         began=len(began),
         total=sum(lasted, NONE),
-        middle=sorted(lasted)[len(lasted) // 2] if lasted else NONE,
+        median=sorted(lasted)[len(lasted) // 2] if lasted else NONE,
         longest=max(lasted, default=NONE),
-        busiest=max(by_day.items(), key=_most, default=None),
+        peak_day=max(by_day.items(), key=_most, default=None),
         messages=messages,
         notified=notified,
     )
@@ -77,17 +78,17 @@ def _most(counted: tuple[date, int]) -> tuple[int, int]:
 
 def firing_time_within(firing: FiringPeriod, span: Span) -> timedelta:
     """Return for how long an alert fired within a span."""
-    return min(firing.until or span.until, span.until) - max(firing.since, span.since)
+    return min(firing.until or span.end_at, span.end_at) - max(firing.since, span.start_at)
 
 
 def max_concurrent(firings: Iterable[FiringPeriod], span: Span, *, slots: int) -> list[int]:
     """Return how many alerts fired at the same time, at the most, in each of so many equal parts of a span."""
     steps: Counter[datetime] = Counter()
     for firing in firings:
-        steps[max(firing.since, span.since)] += 1
+        steps[max(firing.since, span.start_at)] += 1
         if firing.until is not None:
             steps[firing.until] -= 1
-    ends = [span.since + (span.until - span.since) * (slot + 1) / slots for slot in range(slots)]
+    ends = [span.start_at + (span.end_at - span.start_at) * (slot + 1) / slots for slot in range(slots)]
     most, now, slot = [0] * slots, 0, 0
     for at in sorted(steps):
         while slot < slots - 1 and at >= ends[slot]:
@@ -101,16 +102,16 @@ def max_concurrent(firings: Iterable[FiringPeriod], span: Span, *, slots: int) -
 
 def covered_slots(known: Iterable[HistoryCoverage], span: Span, *, slots: int) -> list[bool]:
     """Return in which of so many equal parts of a span any tenant was polled."""
-    pitch = (span.until - span.since) / slots
-    parts = [Span(span.since + slot * pitch, span.since + (slot + 1) * pitch) for slot in range(slots)]
+    pitch = (span.end_at - span.start_at) / slots
+    parts = [Span(span.start_at + slot * pitch, span.start_at + (slot + 1) * pitch) for slot in range(slots)]
     everybody = list(known)
     return [any(_is_polled(each, part) for each in everybody) for part in parts]
 
 
 def _is_polled(known: HistoryCoverage, part: Span) -> bool:
-    if known.since is None or known.since >= part.until:
+    if known.since is None or known.since >= part.end_at:
         return False
-    return not any(gap.since <= part.since and part.until <= gap.until for gap in known.gaps)
+    return not any(gap.start_at <= part.start_at and part.end_at <= gap.end_at for gap in known.gaps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,16 +127,16 @@ class Comparison:
     """What another set of rules does otherwise.
 
     Attributes:
-        gained: What fires only with the other ones.
-        lost: What fires only with these.
+        added: What fires only with the other ones.
+        removed: What fires only with these.
         moved: What begins or ends at another time.
-        same: How many fire alike.
+        unchanged: How many fire alike.
     """
 
-    gained: tuple[FiringPeriod, ...]
-    lost: tuple[FiringPeriod, ...]
+    added: tuple[FiringPeriod, ...]
+    removed: tuple[FiringPeriod, ...]
     moved: tuple[MovedFiring, ...]
-    same: int
+    unchanged: int
 
 
 def compare_firings(before: Sequence[FiringPeriod], after: Sequence[FiringPeriod]) -> Comparison:
@@ -157,7 +158,7 @@ def compare_firings(before: Sequence[FiringPeriod], after: Sequence[FiringPeriod
             pairs.append(MovedFiring(before=counterpart, after=firing))
     moved = tuple(pair for pair in pairs if not _are_alike(pair))
     lost = (firing for firing in before if any(firing is each for each in waiting[firing.key]))
-    return Comparison(gained=tuple(gained), lost=tuple(lost), moved=moved, same=len(pairs) - len(moved))
+    return Comparison(added=tuple(gained), removed=tuple(lost), moved=moved, unchanged=len(pairs) - len(moved))
 
 
 def _overlap(one: FiringPeriod, other: FiringPeriod) -> bool:

@@ -20,7 +20,7 @@ from zlib import compress, decompress
 from alerter.core.alerts import AlertState, Transition
 from alerter.core.backtest.alert_replay import AlertChange, AlertReplay, alert_replays, sum_selected
 from alerter.core.history import TenantHistory
-from alerter.core.poll_times import Int64Array, numbers
+from alerter.core.poll_times import Int64Array, int64_array
 from alerter.core.rules import Per, Rule, RuleName
 from alerter.core.series import ALL_TENANTS, Tenant, from_epoch_us
 
@@ -117,7 +117,8 @@ class InMemoryTransitions:
         if not change.alert.is_no_data or change.alert.resolved_at != at:
             return change
         nothing, *held = (
-            history.as_of(change.at, window=timedelta(0)).value_at(at) for history in (tenant.polling, *tenant.reasons)
+            history.series_at(change.at, window=timedelta(0)).value_at(at)
+            for history in (tenant.polling, *tenant.reasons)
         )
         if nothing is None:
             return change
@@ -195,15 +196,15 @@ class StreamedTransitions:
             if change.at > self._until:
                 break
             transition = change.transition
-            if transition is not None and AlertState.FIRING in (transition.before, transition.after):
+            if transition is not None and AlertState.FIRING in (transition.from_state, transition.to_state):
                 self._events.append(
                     TenantAlertChange(change.at, members[replay.owner_at(change.at)], number, _bare(change, transition))
                 )
 
     def _unpack(self, tenant: int) -> Int64Array:
-        distances = numbers()
+        distances = int64_array()
         distances.frombytes(decompress(self._packed[tenant]))
-        return numbers(accumulate(distances))
+        return int64_array(accumulate(distances))
 
 
 def _bare(change: AlertChange, transition: Transition) -> AlertChange:
@@ -226,4 +227,4 @@ def _first(polls: Int64Array, since: int) -> int | None:
 
 def _packed(polls: Int64Array) -> bytes:
     """Return polls as their distances, compressed: most are alike."""
-    return compress(numbers(map(sub, polls, chain((0,), polls))).tobytes(), _LEVEL)
+    return compress(int64_array(map(sub, polls, chain((0,), polls))).tobytes(), _LEVEL)

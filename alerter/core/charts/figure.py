@@ -80,13 +80,13 @@ class Figure:
     @property
     def highest(self) -> Sample | None:
         """The highest known count and when it was reached first; None where nothing is known."""
-        top = max(self.segments, key=lambda each: (each.count, -each.since.timestamp()), default=None)
-        return None if top is None else Sample(top.since, top.count)
+        top = max(self.segments, key=lambda each: (each.count, -each.start_at.timestamp()), default=None)
+        return None if top is None else Sample(top.start_at, top.count)
 
     @property
     def newest(self) -> Sample | None:
         """The last known count and how long it was known to be so; None where nothing is known."""
-        return Sample(self.segments[-1].until, self.segments[-1].count) if self.segments else None
+        return Sample(self.segments[-1].end_at, self.segments[-1].count) if self.segments else None
 
     @property
     def top(self) -> int:
@@ -100,8 +100,8 @@ class Figure:
         edges: list[tuple[datetime, datetime]] = []
         known_until = self.start_at
         for each in self.segments:
-            edges.append((known_until, each.since))
-            known_until = max(known_until, each.until)
+            edges.append((known_until, each.start_at))
+            known_until = max(known_until, each.end_at)
         edges.append((known_until, self.end_at))
         return tuple((begin, end) for begin, end in edges if end - begin > longer_than)
 
@@ -117,8 +117,8 @@ class Figure:
         peaks: list[int | None] = [None] * slots
         pitch = (self.end_at - self.start_at) / slots
         for each in self.segments:
-            first = _slot(each.since - self.start_at, pitch, slots)
-            last = max(first, _last_slot(each.until - self.start_at, pitch, slots))
+            first = _slot(each.start_at - self.start_at, pitch, slots)
+            last = max(first, _last_slot(each.end_at - self.start_at, pitch, slots))
             for index in range(first, last + 1):
                 peaks[index] = max(peaks[index] or 0, each.count)
         return peaks

@@ -11,7 +11,8 @@ from html import escape
 from typing import Final
 
 from alerter.core.charts.figure import Band, Figure
-from alerter.core.rules import RuleName, shown
+from alerter.core.rules import RuleName
+from alerter.core.selectors import shown
 
 #: A small line, in pixels.
 SPARK_WIDTH: Final = 120
@@ -202,7 +203,7 @@ class _Chart:
         segments, most = self._figure.segments, self._right - _LEFT
         if len(segments) <= most:
             for each in segments:
-                yield self._x(each.since), self._x(each.until), each.count
+                yield self._x(each.start_at), self._x(each.end_at), each.count
             return
         for index, count in enumerate(self._figure.peaks(most)):
             if count is not None:

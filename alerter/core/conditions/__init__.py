@@ -16,13 +16,13 @@ from typing import TypeAlias
 
 from alerter.core.conditions.base import (
     ANY_COUNT,
-    CONTEXT,
+    CONTEXT_LOOKBACK,
     FOREVER,
     NOT_AT_ALL,
     BaseCondition,
     Evidence,
+    InputKind,
     Result,
-    Subject,
     Verdict,
 )
 from alerter.core.conditions.baseline import Baseline
@@ -41,7 +41,7 @@ from alerter.humanize import duration_text
 __all__ = [
     "ANY_COUNT",
     "CONDITIONS",
-    "CONTEXT",
+    "CONTEXT_LOOKBACK",
     "FOREVER",
     "NOT_AT_ALL",
     "BaseCondition",
@@ -52,13 +52,13 @@ __all__ = [
     "Flatline",
     "Forecast",
     "Growth",
+    "InputKind",
     "NewReason",
     "NoData",
     "Rare",
     "Result",
     "Rise",
     "Stagnant",
-    "Subject",
     "Threshold",
     "Verdict",
     "duration_text",

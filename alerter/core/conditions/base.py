@@ -21,7 +21,7 @@ class Verdict(StrEnum):
 
 
 #: How far back the count lies that a message shows beside the present one, where the condition compares with none.
-CONTEXT = timedelta(hours=1)
+CONTEXT_LOOKBACK = timedelta(hours=1)
 #: Later than every poll.
 FOREVER = datetime.max.replace(tzinfo=UTC)
 #: Earlier than every poll: a verdict that holds until then is found again at the next one.
@@ -36,24 +36,25 @@ class Evidence:
 
     Attributes:
         condition: The condition's name in the configuration.
-        limit: What would have made it active, in words ("above 200").
+        limit_text: What would have made it active, in words ("above 200").
         value: The sample that was judged; None without data.
         reference: The earlier sample that it was compared with, or that shows what it was; None where none is known.
         expected: The count that it reckoned with: the one that a forecast gives for a later instant, or the one that is
             usual at the instant of the value. None where it reckons with none.
         last_success_at: The newest good poll, where the condition is about polling; None if there never was one.
-        news: What there is to tell, as the end of a sentence ("heading for 540 in 4h"); empty where the limit says it.
-        note: What else a reader must know: why there is no data, or why polling fails.
+        headline: What there is to tell, as the end of a sentence ("heading for 540 in 4h"); empty where the limit says
+            it.
+        detail: What else a reader must know: why there is no data, or why polling fails.
     """
 
     condition: str
-    limit: str
+    limit_text: str
     value: Sample | None = None
     reference: Sample | None = None
     expected: Sample | None = None
     last_success_at: datetime | None = None
-    news: str = ""
-    note: str = ""
+    headline: str = ""
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +80,11 @@ class Result:
 
 def no_data_result(condition: str, limit: str) -> Result:
     """Return what a condition on held messages finds at a poll that failed: nothing, in either direction."""
-    evidence = Evidence(condition=condition, limit=limit, note="no successful poll at this moment")
+    evidence = Evidence(condition=condition, limit_text=limit, detail="no successful poll at this moment")
     return Result(verdict=Verdict.NO_DATA, evidence=evidence)
 
 
-def margin_text(excess: int, *, missing: str = "more") -> str:
+def format_distance(excess: int, *, missing: str = "more") -> str:
     """Return by how much a limit is passed, or what is still needed to pass it.
 
     Args:
@@ -93,7 +94,7 @@ def margin_text(excess: int, *, missing: str = "more") -> str:
     return f"by {excess:,}" if excess > 0 else f"needs {1 - excess:,} {missing}"
 
 
-class Subject(StrEnum):
+class InputKind(StrEnum):
     """What a condition looks at: the held messages of a series, or the polling of a tenant."""
 
     HELD = "held"
@@ -113,31 +114,31 @@ class BaseCondition:
 
     Attributes:
         name: The condition's name in the configuration.
-        subject: What it looks at.
-        sums: Whether a sum of reasons makes sense to it.
-        remembers: Whether its verdict depends on when its own alert has fired, which `fired` then says.
+        input_kind: What it looks at.
+        allows_sum: Whether a sum of reasons makes sense to it.
+        needs_firing_history: Whether its verdict depends on when its own alert has fired, which `fired` then says.
         needs_even_polls: Whether what it says of the future is true only while polls are evenly apart: each from a half
             to three halves of the poll interval after the one before.
-        compares: Whether the change rather than the count is what a message begins with.
+        reports_change: Whether the change rather than the count is what a message begins with.
         compares_reasons: Whether it looks at the tenant's other reasons as well, which `Series.others` then has, as far
             back as `series.OTHERS_LOOKBACK`.
     """
 
     name: ClassVar[str]
-    subject: ClassVar[Subject] = Subject.HELD
-    sums: ClassVar[bool] = True
-    remembers: ClassVar[bool] = False
+    input_kind: ClassVar[InputKind] = InputKind.HELD
+    allows_sum: ClassVar[bool] = True
+    needs_firing_history: ClassVar[bool] = False
     needs_even_polls: ClassVar[bool] = False
-    compares: ClassVar[bool] = False
+    reports_change: ClassVar[bool] = False
     compares_reasons: ClassVar[bool] = False
 
     @property
-    def falls(self) -> bool:
+    def lower_is_worse(self) -> bool:
         """Whether smaller is worse, so that an alert's peak is its lowest count."""
         return False
 
     @property
-    def window(self) -> timedelta:
+    def lookback(self) -> timedelta:
         """How far back it looks, without the tolerance for the first sample."""
         return timedelta(0)
 
@@ -146,7 +147,7 @@ class BaseCondition:
         """How much history it needs before it can be active."""
         return timedelta(0)
 
-    def margin(
+    def distance_text(
         self,
         found: Evidence,
         series: Series,

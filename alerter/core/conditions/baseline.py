@@ -15,10 +15,10 @@ from alerter.core.conditions.base import (
     Evidence,
     Result,
     Verdict,
-    margin_text,
+    format_distance,
     no_data_result,
 )
-from alerter.core.conditions.hours import hours_of_week
+from alerter.core.conditions.hours import same_hour_in_past_weeks
 from alerter.core.conditions.past import WEEK, first_known
 from alerter.core.series import Sample, Series, Span, from_epoch_us, to_epoch_us
 
@@ -28,7 +28,7 @@ MAXWEEKS = 52
 #: So many hours to come are looked at in advance.
 HOURS_AHEAD = 12
 #: Turns the median of absolute deviations into a standard deviation, where values are normally distributed.
-NORMAL = 1.4826
+MAD_TO_SIGMA = 1.4826
 #: More than any error of a floating-point number here, and less than a message.
 _ROUNDING = 1e-6
 #: The hour itself, and what a change of the clocks may add to the distance between two of them.
@@ -53,14 +53,14 @@ class Baseline(BaseCondition):
     """
 
     name: ClassVar[str] = "baseline"
-    remembers: ClassVar[bool] = True
+    needs_firing_history: ClassVar[bool] = True
 
     deviations: Annotated[float, Gt(0)] = 4
     weeks: Annotated[int, Ge(MIN_HOURS), Le(MAXWEEKS)] = 4
     floor: Annotated[int, Ge(1)] = 5
 
     @property
-    def window(self) -> timedelta:
+    def lookback(self) -> timedelta:
         """How far back it looks."""
         return self.weeks * WEEK + _SLACK
 
@@ -70,54 +70,54 @@ class Baseline(BaseCondition):
         return MIN_HOURS * WEEK
 
     @property
-    def limit(self) -> str:
+    def limit_text(self) -> str:
         """What makes it active, in words, as long as nobody knows what is usual."""
         return f"the usual at this hour of the week and {self.deviations:g} deviations more"
 
-    def margin(
+    def distance_text(
         self, found: Evidence, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
     ) -> str:
         """Return by how much the count is beyond what is usual, or how much is missing; empty without data."""
         if found.value is None or found.expected is None:
             return ""
-        _, *past = hours_of_week(series.timezone, now, weeks=self.weeks)
+        _, *past = same_hour_in_past_weeks(series.timezone, now, weeks=self.weeks)
         usual, ordinary = center_and_scale(_counts_of(series, past, fired), floor=self.floor)
-        return margin_text(found.value.count - int(usual + self.deviations * ordinary))
+        return format_distance(found.value.count - int(usual + self.deviations * ordinary))
 
     def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Result:
         """Compare the sample at `now` with the same hours of the weeks before."""
         count = series.value_at(now)
         if count is None:
-            return no_data_result(self.name, self.limit)
+            return no_data_result(self.name, self.limit_text)
         value = Sample(now, count)
-        present, *past = hours_of_week(series.timezone, now, weeks=self.weeks)
-        since = now - self.window
-        fired = [span for span in fired if span.until >= since]
+        present, *past = same_hour_in_past_weeks(series.timezone, now, weeks=self.weeks)
+        since = now - self.lookback
+        fired = [span for span in fired if span.end_at >= since]
         known = self._usual_of(series, past, fired)
         if known is None:
             number = len(_counts_of(series, past, fired))
             note = f"only {number} of the same hours in the last {self.weeks} weeks can be compared with"
-            evidence = Evidence(condition=self.name, limit=self.limit, value=value, note=note)
+            evidence = Evidence(condition=self.name, limit_text=self.limit_text, value=value, detail=note)
             # No hour is known before the first poll, apart from what a change of the clocks adds.
             learns_until = from_epoch_us(first_known(series)) + MIN_HOURS * WEEK - _SLACK
-            return Result(verdict=Verdict.NO_DATA, evidence=evidence, holds_until=max(present.until, learns_until))
+            return Result(verdict=Verdict.NO_DATA, evidence=evidence, holds_until=max(present.end_at, learns_until))
         usual, ordinary = known
         most = usual + self.deviations * ordinary
         is_active = count > most
         evidence = Evidence(
             condition=self.name,
-            limit=f"above {int(most):,}, the usual {usual:,.10g} and {self.deviations:g} times {ordinary:,.1f}",
+            limit_text=f"above {int(most):,}, the usual {usual:,.10g} and {self.deviations:g} times {ordinary:,.1f}",
             value=value,
             expected=Sample(now, int(usual)),
-            news=f"usually {int(usual):,} at this hour" if is_active else "",
+            headline=f"usually {int(usual):,} at this hour" if is_active else "",
         )
-        until, limit = self._stands(value, int(most), present.until, series, fired)
+        until, limit = self._stands(value, int(most), present.end_at, series, fired)
         if is_active:
             counts = (limit + 1, ANY_COUNT[1])
             return Result(verdict=Verdict.ACTIVE, evidence=evidence, holds_until=until, holds_within=counts)
         never = int(self.deviations * self.floor)
         run_since = from_epoch_us(series.run_since_us(to_epoch_us(now)))
-        if count <= never and len(past) > MIN_HOURS and run_since <= past[MIN_HOURS].since:
+        if count <= never and len(past) > MIN_HOURS and run_since <= past[MIN_HOURS].start_at:
             # Of so many weeks enough hours are known also when the clocks skip one, and whatever is usual is not less.
             until, limit = FOREVER, never
         return Result(
@@ -135,14 +135,14 @@ class Baseline(BaseCondition):
         pick = max if is_above else min
         middle = value.count + (limit - value.count) // 2
         for _ in range(HOURS_AHEAD):
-            present, *past = hours_of_week(series.timezone, until, weeks=self.weeks)
+            present, *past = same_hour_in_past_weeks(series.timezone, until, weeks=self.weeks)
             known = self._usual_of(series, past, fired)
             if known is None:
                 break
             nearest = pick(limit, int(known[0] + self.deviations * known[1]))
             if pick(nearest, middle) != middle:
                 break
-            until, limit = present.until, nearest
+            until, limit = present.end_at, nearest
         return until, limit
 
     def _usual_of(self, series: Series, hours: Sequence[Span], fired: Sequence[Span]) -> tuple[float, float] | None:
@@ -159,7 +159,7 @@ def center_and_scale(counts: Sequence[int], *, floor: float) -> tuple[float, flo
         floor: Messages; what is ordinary is taken to be no smaller.
     """
     usual = median(counts)
-    spread = NORMAL * median([abs(count - usual) for count in counts])
+    spread = MAD_TO_SIGMA * median([abs(count - usual) for count in counts])
     return usual, max(spread, sqrt(usual), floor)
 
 
@@ -175,9 +175,9 @@ def _counts_of(series: Series, hours: Sequence[Span], fired: Sequence[Span]) -> 
     found = series.derived("hours", _no_hours)
     known, calm = [], []
     for hour in hours:
-        if hour.since not in found:
-            found[hour.since] = highest_within(series, hour)
-        highest = found[hour.since]
+        if hour.start_at not in found:
+            found[hour.start_at] = max_within(series, hour)
+        highest = found[hour.start_at]
         if highest is not None:
             known.append(highest)
             if not fired or _is_calm(hour, fired):
@@ -191,15 +191,15 @@ def _no_hours(_: Series) -> dict[datetime, int | None]:
 
 
 def _is_calm(hour: Span, fired: Sequence[Span]) -> bool:
-    return not any(span.since < hour.until and span.until >= hour.since for span in fired)
+    return not any(span.start_at < hour.end_at and span.end_at >= hour.start_at for span in fired)
 
 
-def highest_within(series: Series, span: Span) -> int | None:
+def max_within(series: Series, span: Span) -> int | None:
     """Return the highest count in an hour or a day, or None where less than half of it is known.
 
     Its end belongs to the next one.
     """
-    since, until = to_epoch_us(span.since), to_epoch_us(span.until)
+    since, until = to_epoch_us(span.start_at), to_epoch_us(span.end_at)
     whole = series.highest_of_run_us(since, until - 1)
     if whole is not None:
         return whole

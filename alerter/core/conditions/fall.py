@@ -13,10 +13,10 @@ from alerter.core.conditions.base import (
     Evidence,
     Result,
     Verdict,
-    margin_text,
+    format_distance,
     no_data_result,
 )
-from alerter.core.conditions.past import MAX_WEEKS, WEEK, PastCondition, own_past_since, renaming_of
+from alerter.core.conditions.past import MAX_WEEKS, WEEK, PastCondition, find_rename, own_past_since
 from alerter.core.series import MICROSECOND, OTHERS_LOOKBACK, Sample, Series, Span, from_epoch_us, to_epoch_us
 from alerter.humanize import duration_text
 
@@ -49,7 +49,7 @@ class Fall(PastCondition):
     weeks: Annotated[int, Ge(LEARN // WEEK + 1), Le(MAX_WEEKS)] = 4
 
     @property
-    def falls(self) -> bool:
+    def lower_is_worse(self) -> bool:
         """Whether smaller is worse, so that an alert's peak is its lowest count."""
         return True
 
@@ -59,28 +59,30 @@ class Fall(PastCondition):
         return LEARN + self.within
 
     @cached_property
-    def limit(self) -> str:
+    def limit_text(self) -> str:
         """What makes it active, in words."""
         steps = f"-{self.at_least:,} and -{self.percent} %"
         return f"{steps} within {duration_text(self.within)} on the least of {self.weeks}w"
 
-    def margin(
+    def distance_text(
         self, found: Evidence, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
     ) -> str:
         """Return by how much it fell too far, or how many fewer it takes; empty without data."""
         if found.value is None or found.reference is None:
             return ""
         fall = found.reference.count - found.value.count
-        return f"{-fall:+,} messages, {margin_text(fall - self._needed(found.reference.count) + 1, missing='fewer')}"
+        return (
+            f"{-fall:+,} messages, {format_distance(fall - self._needed(found.reference.count) + 1, missing='fewer')}"
+        )
 
     def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Result:
         """Compare the sample at `now` with the lowest count before."""
         count = series.value_at(now)
         if count is None:
-            return no_data_result(self.name, self.limit)
+            return no_data_result(self.name, self.limit_text)
         value = Sample(now, count)
-        evidence = Evidence(condition=self.name, limit=self.limit, value=value)
-        now_us, within, window = to_epoch_us(now), self.within // MICROSECOND, self.window // MICROSECOND
+        evidence = Evidence(condition=self.name, limit_text=self.limit_text, value=value)
+        now_us, within, window = to_epoch_us(now), self.within // MICROSECOND, self.lookback // MICROSECOND
         since = max(own_past_since(series), now_us - window)
         past = series.lowest_us(since, now_us - within)
         known = sum(until - since for since, until in series.known_us(since, now_us - within))
@@ -88,14 +90,14 @@ class Fall(PastCondition):
             span = duration_text(known * MICROSECOND)
             note = f"only {span} of the {duration_text(LEARN)} that it needs are known to compare with"
             until = now + LEARN - known * MICROSECOND
-            return Result(verdict=Verdict.NO_DATA, evidence=replace(evidence, note=note), holds_until=until)
+            return Result(verdict=Verdict.NO_DATA, evidence=replace(evidence, detail=note), holds_until=until)
         held_since, held_until, lowest = past
         evidence = replace(evidence, reference=Sample(from_epoch_us(held_since), lowest))
         least = lowest - self._needed(lowest)
         # Until the lowest count is forgotten, or so much of what is known that it is too little.
         known_until = now + known * MICROSECOND - LEARN + MICROSECOND
         if count > least:
-            until = min(from_epoch_us(held_until) + self.window, known_until)
+            until = min(from_epoch_us(held_until) + self.lookback, known_until)
             counts = (max(0, least + 1), ANY_COUNT[1])
             return Result(verdict=Verdict.INACTIVE, evidence=evidence, holds_until=until, holds_within=counts)
         return self._fallen(value, series, evidence, lowest)
@@ -103,12 +105,12 @@ class Fall(PastCondition):
     def _fallen(self, value: Sample, series: Series, evidence: Evidence, lowest: int) -> Result:
         """Return that it has fallen too far, unless a policy was renamed."""
         now, within = to_epoch_us(value.at), self.within // MICROSECOND
-        renaming = renaming_of(series, now - within, now, falls=True)
+        renaming = find_rename(series, now - within, now, falls=True)
         if renaming.other and value.count + renaming.moved > lowest - self._needed(lowest):
             note = f"{renaming.moved:,} of it went to {renaming.other!r}: its policy was renamed"
-            return Result(verdict=Verdict.INACTIVE, evidence=replace(evidence, note=note))
+            return Result(verdict=Verdict.INACTIVE, evidence=replace(evidence, detail=note))
         news = f"{lowest - value.count:,} fewer than ever in {self.weeks}w"
-        evidence = replace(evidence, news=news)
+        evidence = replace(evidence, headline=news)
         # It lasts for `within`, and other reasons may follow meanwhile.
         return Result(verdict=Verdict.ACTIVE, evidence=evidence)
 

@@ -17,10 +17,10 @@ from alerter.core.conditions.base import (
     Evidence,
     Result,
     Verdict,
-    margin_text,
+    format_distance,
     no_data_result,
 )
-from alerter.core.conditions.lines import Samples, line_through
+from alerter.core.conditions.lines import Samples, fit_line
 from alerter.core.poll_times import MAX_STEP_HALVES
 from alerter.core.series import MICROSECOND, Sample, Series, Span, from_epoch_us
 from alerter.humanize import duration_text
@@ -55,12 +55,12 @@ class Forecast(BaseCondition):
     fit_over: Annotated[timedelta, Gt(timedelta(0))]
 
     @property
-    def window(self) -> timedelta:
+    def lookback(self) -> timedelta:
         """How far back it looks."""
         return self.fit_over
 
     @cached_property
-    def limit(self) -> str:
+    def limit_text(self) -> str:
         """What makes it active, in words."""
         within, fit_over = duration_text(self.within), duration_text(self.fit_over)
         return f"above {self.above:,}, or on the way there within {within} at the pace of the last {fit_over}"
@@ -70,31 +70,31 @@ class Forecast(BaseCondition):
         """How much history it needs before it can fit a line; above the limit itself it is active at once."""
         return self.fit_over / 2
 
-    def margin(
+    def distance_text(
         self, found: Evidence, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
     ) -> str:
         """Return by how much the count is above the limit or will be, or what is missing; empty without data."""
         if found.value is None:
             return ""
         if found.value.count > self.above:
-            return margin_text(found.value.count - self.above)
+            return format_distance(found.value.count - self.above)
         if found.expected is None:
             return ""
         heading = f"heading for {found.expected.count:,}"
-        if found.expected.count > self.above and not found.news:
+        if found.expected.count > self.above and not found.headline:
             return f"{heading}, but not rising"
-        if found.expected.count <= self.above and found.news:
+        if found.expected.count <= self.above and found.headline:
             return f"{heading}, by a fraction"
-        return f"{heading}, {margin_text(found.expected.count - self.above)}"
+        return f"{heading}, {format_distance(found.expected.count - self.above)}"
 
     def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Result:
         """Judge the sample at `now`, and where the line through the samples before it leads."""
         count = series.value_at(now)
         if count is None:
-            return no_data_result(self.name, self.limit)
+            return no_data_result(self.name, self.limit_text)
         samples = Samples.of(series, since=now - self.fit_over, until=now)
         if not samples.parts:
-            return no_data_result(self.name, self.limit)
+            return no_data_result(self.name, self.limit_text)
         value = Sample(now, count)
         is_above, above = count > self.above, (self.above + 1, ANY_COUNT[1])
         first = samples.instants[samples.parts[0][0]]
@@ -108,7 +108,7 @@ class Forecast(BaseCondition):
             return self._result(
                 Verdict.NO_DATA, value, note=note, holds_until=until, holds_within=(ANY_COUNT[0], self.above)
             )
-        line = line_through(samples, now=now)
+        line = fit_line(samples, now=now)
         ahead = self.within // MICROSECOND
         is_coming = line.rises and line.is_above(self.above, at=ahead)
         if is_above:
@@ -120,7 +120,7 @@ class Forecast(BaseCondition):
             Verdict.ACTIVE if is_above or is_coming else Verdict.INACTIVE,
             value,
             since=Sample(from_epoch_us(first), samples.parts[0][2]),
-            expected=line.count_at(ahead),
+            expected=line.value_at(ahead),
             holds_until=until,
             holds_within=within,
         )
@@ -176,11 +176,11 @@ class Forecast(BaseCondition):
         is_coming = verdict is Verdict.ACTIVE and value.count <= self.above
         evidence = Evidence(
             condition=self.name,
-            limit=self.limit,
+            limit_text=self.limit_text,
             value=value,
             reference=None if since is None or since.at == value.at else since,
             expected=None if expected is None else Sample(value.at + self.within, expected),
-            news=f"heading for {expected:,} in {duration_text(self.within)}" if is_coming else "",
-            note=note,
+            headline=f"heading for {expected:,} in {duration_text(self.within)}" if is_coming else "",
+            detail=note,
         )
         return Result(verdict=verdict, evidence=evidence, holds_until=holds_until, holds_within=holds_within)

@@ -15,7 +15,7 @@ from alerter.core.conditions.base import (
     Evidence,
     Result,
     Verdict,
-    margin_text,
+    format_distance,
     no_data_result,
 )
 from alerter.core.series import MICROSECOND, Sample, Series, Span, from_epoch_us, to_epoch_us
@@ -24,7 +24,7 @@ from alerter.humanize import duration_text
 #: More spans than this are a mistake.
 MAX_TIMES = 60
 #: Of the time in which the highest count is looked for, one of so many parts must be known.
-KNOWN_PARTS = 4
+MIN_KNOWN_FRACTION = 4
 
 
 def _known_until(known: Sequence[tuple[int, int]], needed: int) -> int:
@@ -59,7 +59,7 @@ class Growth(BaseCondition):
     """
 
     name: ClassVar[str] = "growth"
-    compares: ClassVar[bool] = True
+    reports_change: ClassVar[bool] = True
 
     over: Annotated[timedelta, Gt(timedelta(0))]
     by: Annotated[int, Ge(1)] | None = None
@@ -75,50 +75,50 @@ class Growth(BaseCondition):
             raise ValueError("expected at least one of 'by' and 'percent', or of 'falls_by' and 'falls_percent'")
 
     @property
-    def window(self) -> timedelta:
+    def lookback(self) -> timedelta:
         """How far back it looks, without the tolerance for the reference."""
         return self.over * self.times
 
     @property
     def learns_for(self) -> timedelta:
         """How much history it needs before it can be active: with `times`, a quarter of what it compares with."""
-        return self.over if self.times == 1 else self.over + (self.window - self.over) / KNOWN_PARTS
+        return self.over if self.times == 1 else self.over + (self.lookback - self.over) / MIN_KNOWN_FRACTION
 
     @cached_property
-    def falls(self) -> bool:
+    def lower_is_worse(self) -> bool:
         """Whether smaller is worse, so that an alert's peak is its lowest count."""
         return self.by is None and self.percent is None
 
     @cached_property
-    def limit(self) -> str:
+    def limit_text(self) -> str:
         """What makes it active, in words."""
-        sign = "-" if self.falls else "+"
+        sign = "-" if self.lower_is_worse else "+"
         messages, percent = self._steps
         parts = ("" if messages is None else f"{sign}{messages:,}", "" if percent is None else f"{sign}{percent:,} %")
         steps = " and ".join(filter(None, parts))
         return f"{steps} within {duration_text(self.over)}" if self.times == 1 else f"{steps} on the {self._past}"
 
-    def margin(
+    def distance_text(
         self, found: Evidence, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
     ) -> str:
         """Return by how much it grew (or fell) too far, or how much is missing; empty without data."""
         if found.value is None or found.reference is None:
             return ""
         before, count = found.reference.count, found.value.count
-        delta = before - count if self.falls else count - before
+        delta = before - count if self.lower_is_worse else count - before
         messages, percent = self._steps
         if messages is None and before < self.floor:
             return f"{before:,} were held before, and below {self.floor:,} a percentage counts for nothing"
         by_percent = -(-before * (percent or 0) // 100) if before >= self.floor else 0
         needed = max(messages or 1, by_percent)
-        steps = f"{delta:+,} messages" if not self.falls else f"{-delta:+,} messages"
-        return f"{steps}, {margin_text(delta - needed + 1, missing='fewer' if self.falls else 'more')}"
+        steps = f"{delta:+,} messages" if not self.lower_is_worse else f"{-delta:+,} messages"
+        return f"{steps}, {format_distance(delta - needed + 1, missing='fewer' if self.lower_is_worse else 'more')}"
 
     def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Result:
         """Compare the sample at `now` with the one `over` ago, or with the highest of `times` such spans."""
         count = series.value_at(now)
         if count is None:
-            return no_data_result(self.name, self.limit)
+            return no_data_result(self.name, self.limit_text)
         value = Sample(now, count)
         if self.times > 1:
             return self._against_many(value, series)
@@ -158,12 +158,12 @@ class Growth(BaseCondition):
     def _calm(self, seen: Sequence[int]) -> tuple[int, int] | None:
         """Return counts, lowest and highest, among which all of these are, and none of which is far from another."""
         lowest, highest = min(seen), max(seen)
-        extreme, other = (highest, lowest) if self.falls else (lowest, highest)
+        extreme, other = (highest, lowest) if self.lower_is_worse else (lowest, highest)
         near = self._near(extreme)
         if not near[0] <= other <= near[1]:
             return None
         # With some room on either side, so that not every small step is worth another look.
-        if self.falls:
+        if self.lower_is_worse:
             # From fewer than that it cannot fall so far.
             wider = (self._steps[0] or self.floor) - 1
             if wider < highest:
@@ -189,7 +189,7 @@ class Growth(BaseCondition):
             return (highest, lowest) if verdict is Verdict.ACTIVE else (lowest, highest)
         by_percent = -(-before * (percent or 0) // 100) if before >= self.floor else 0
         needed = max(messages or 1, by_percent)
-        if self.falls:
+        if self.lower_is_worse:
             return (
                 (lowest, before - needed) if verdict is Verdict.ACTIVE else (max(lowest, before - needed + 1), highest)
             )
@@ -197,13 +197,13 @@ class Growth(BaseCondition):
 
     def _against_many(self, value: Sample, series: Series) -> Result:
         """Compare with the extreme of all that was seen from `times` spans ago until one span ago."""
-        now, window, over = (to_epoch_us(value.at), self.window // MICROSECOND, self.over // MICROSECOND)
+        now, window, over = (to_epoch_us(value.at), self.lookback // MICROSECOND, self.over // MICROSECOND)
         parts = list(series.known_us(now - window, now - over))
         known = sum(until - since for since, until in parts)
-        needed = -(-(window - over) // KNOWN_PARTS)
-        seen = (series.lowest_us if self.falls else series.highest_us)(now - window, now - over)
+        needed = -(-(window - over) // MIN_KNOWN_FRACTION)
+        seen = (series.lowest_us if self.lower_is_worse else series.highest_us)(now - window, now - over)
         if known < needed or seen is None:
-            whole = duration_text(self.window - self.over)
+            whole = duration_text(self.lookback - self.over)
             note = f"only {duration_text(known * MICROSECOND)} of {whole} are known to compare with"
             until = value.at + (needed - known) * MICROSECOND
             return self._result(Verdict.NO_DATA, value, None, note=note, holds_until=until)
@@ -225,14 +225,16 @@ class Growth(BaseCondition):
             Verdict.ACTIVE if is_far else Verdict.INACTIVE,
             value,
             Sample(from_epoch_us(since), extreme),
-            news=f"{delta:,} {'fewer' if self.falls else 'more'} than ever from {self._span_of_past}" if is_far else "",
+            news=f"{delta:,} {'fewer' if self.lower_is_worse else 'more'} than ever from {self._span_of_past}"
+            if is_far
+            else "",
             holds_until=from_epoch_us(leaves),
             holds_within=within,
         )
 
     def _is_beyond(self, count: int, extreme: int) -> bool:
         """Say whether a count is more extreme than another."""
-        return count < extreme if self.falls else count > extreme
+        return count < extreme if self.lower_is_worse else count > extreme
 
     def _near(self, extreme: int) -> tuple[int, int]:
         """Return the counts that are not far from an extreme, nor from any that is more extreme; lowest and highest.
@@ -242,9 +244,9 @@ class Growth(BaseCondition):
         """
         messages, percent = self._steps
         lowest, highest = ANY_COUNT
-        if self.falls and messages is None and extreme < self.floor:
+        if self.lower_is_worse and messages is None and extreme < self.floor:
             return lowest, highest
-        if self.falls:
+        if self.lower_is_worse:
             most = extreme - messages if messages is not None else extreme * (100 - (percent or 0)) // 100
             return max(lowest, most + 1), highest
         if messages is not None:
@@ -255,15 +257,15 @@ class Growth(BaseCondition):
 
     @property
     def _past(self) -> str:
-        return f"{'least' if self.falls else 'most'} from {self._span_of_past}"
+        return f"{'least' if self.lower_is_worse else 'most'} from {self._span_of_past}"
 
     @property
     def _span_of_past(self) -> str:
-        return f"{duration_text(self.window)} to {duration_text(self.over)} before"
+        return f"{duration_text(self.lookback)} to {duration_text(self.over)} before"
 
     def _is_far(self, before: int, count: int) -> bool:
         messages, percent = self._steps
-        delta = before - count if self.falls else count - before
+        delta = before - count if self.lower_is_worse else count - before
         if delta < (messages or 1):
             return False
         if percent is None:
@@ -275,7 +277,7 @@ class Growth(BaseCondition):
     @cached_property
     def _steps(self) -> tuple[int | None, int | None]:
         rises, falls = self._ways()
-        return falls if self.falls else rises
+        return falls if self.lower_is_worse else rises
 
     def _ways(self) -> tuple[tuple[int | None, int | None], tuple[int | None, int | None]]:
         return (self.by, self.percent), (self.falls_by, self.falls_percent)
@@ -292,6 +294,11 @@ class Growth(BaseCondition):
         holds_within: tuple[int, int] = ANY_COUNT,
     ) -> Result:
         evidence = Evidence(
-            condition=self.name, limit=self.limit, value=value, reference=reference, news=news, note=note
+            condition=self.name,
+            limit_text=self.limit_text,
+            value=value,
+            reference=reference,
+            headline=news,
+            detail=note,
         )
         return Result(verdict=verdict, evidence=evidence, holds_until=holds_until, holds_within=holds_within)

@@ -8,7 +8,7 @@ from alerter.core.series import Span
 _WEEK = timedelta(days=7)
 
 
-def hours_of_week(timezone: tzinfo, now: datetime, *, weeks: int) -> tuple[Span, ...]:
+def same_hour_in_past_weeks(timezone: tzinfo, now: datetime, *, weeks: int) -> tuple[Span, ...]:
     """Return the hour that clocks in a time zone show now, and the same one of each of so many weeks before.
 
     An hour is all the time of a day in which the clocks show it: two hours where they are set back within it. One that

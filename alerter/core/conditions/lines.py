@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from operator import mul
 
-from alerter.core.poll_times import Int64Array, numbers
+from alerter.core.poll_times import Int64Array, int64_array
 from alerter.core.series import MICROSECOND, Series, to_epoch_us
 
 
@@ -53,7 +53,7 @@ def _spread(series: Series, begin: int, end: int) -> Int64Array:
             spans.pop()
         if spans and at <= spans[-1][1]:
             instants.append(at)
-    return numbers(reversed(instants))
+    return int64_array(reversed(instants))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +83,7 @@ class LinearFit:
         """Say whether it is above a limit so many microseconds from the origin."""
         return self._numerator(at) > limit * self.samples * self._spread
 
-    def count_at(self, at: int) -> int:
+    def value_at(self, at: int) -> int:
         """Return its value so many microseconds from the origin: a whole number of messages, and not below zero."""
         numerator, denominator = self._numerator(at), self.samples * self._spread
         return max(0, (2 * numerator + denominator) // (2 * denominator))
@@ -100,7 +100,7 @@ class LinearFit:
         return self.total * self._spread + self._covariance * (self.samples * at - self.first)
 
 
-def line_through(samples: Samples, *, now: datetime) -> LinearFit:
+def fit_line(samples: Samples, *, now: datetime) -> LinearFit:
     """Return the line through samples that are of two instants at least; its origin is now."""
     origin = to_epoch_us(now)
     times = [at - origin for at in samples.instants[samples.parts[0][0] :]]

@@ -11,7 +11,7 @@ from alerter.core.series import Sample, Series, Span
 from alerter.humanize import duration_text
 
 #: How long a reason counts as new.
-NEWS = timedelta(days=1)
+NEW_FOR = timedelta(days=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +30,9 @@ class NewReason(BaseCondition):
     """
 
     name: ClassVar[str] = "new_reason"
-    sums: ClassVar[bool] = False
+    allows_sum: ClassVar[bool] = False
     compares_reasons: ClassVar[bool] = True
-    limit: ClassVar[str] = "a hold reason's first held messages ever"
+    limit_text: ClassVar[str] = "a hold reason's first held messages ever"
 
     learn: timedelta = timedelta(days=7)
 
@@ -42,11 +42,11 @@ class NewReason(BaseCondition):
         return self.learn
 
     @property
-    def window(self) -> timedelta:
+    def lookback(self) -> timedelta:
         """How far back it looks: to the first sample, and no further than that counts."""
-        return NEWS
+        return NEW_FOR
 
-    def margin(
+    def distance_text(
         self, found: Evidence, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
     ) -> str:
         """Return why it is no news, or for how much longer it is; empty without data."""
@@ -57,23 +57,23 @@ class NewReason(BaseCondition):
             return "nothing was ever held"
         if not self._has_learnt(series, first):
             return f"first held within {duration_text(self.learn)} of the tenant's first successful poll"
-        if now >= first + NEWS:
-            return f"first held {duration_text(now - first)} before, news for {duration_text(NEWS)}"
-        return f"for {duration_text(first + NEWS - now)} more"
+        if now >= first + NEW_FOR:
+            return f"first held {duration_text(now - first)} before, news for {duration_text(NEW_FOR)}"
+        return f"for {duration_text(first + NEW_FOR - now)} more"
 
     def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Result:
         """Judge how long ago the first messages were held, and how well the tenant was known by then."""
         count = series.value_at(now)
         if count is None:
-            return no_data_result(self.name, self.limit)
+            return no_data_result(self.name, self.limit_text)
         first = series.first_held_at
-        is_new = first is not None and first <= now < first + NEWS and self._has_learnt(series, first)
+        is_new = first is not None and first <= now < first + NEW_FOR and self._has_learnt(series, first)
         evidence = Evidence(
             condition=self.name,
-            limit=self.limit,
+            limit_text=self.limit_text,
             value=Sample(now, count),
             reference=_first_sample(series, now=now) if is_new else None,
-            news="a new hold reason" if is_new else "",
+            headline="a new hold reason" if is_new else "",
         )
         if first is None:
             return Result(verdict=Verdict.INACTIVE, evidence=evidence, holds_until=FOREVER, holds_within=(0, 0))
@@ -87,10 +87,10 @@ class NewReason(BaseCondition):
         is_settled = not series.others or now >= settles_at(first, series)
         rename = rename_of(series, now=now)
         if rename is None:
-            until = first + NEWS if is_settled else NOT_AT_ALL
+            until = first + NEW_FOR if is_settled else NOT_AT_ALL
             return Result(verdict=Verdict.ACTIVE, evidence=evidence, holds_until=until)
         note = f"renamed from {rename.old!r}, which held {rename.moved:,}"
-        evidence = replace(evidence, news="", note=note)
+        evidence = replace(evidence, headline="", detail=note)
         return Result(verdict=Verdict.INACTIVE, evidence=evidence, holds_until=FOREVER if is_settled else NOT_AT_ALL)
 
     def _has_learnt(self, series: Series, first: datetime) -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 
 from annotated_types import Gt
 
-from alerter.core.conditions.base import FOREVER, BaseCondition, Evidence, Result, Subject, Verdict
+from alerter.core.conditions.base import FOREVER, BaseCondition, Evidence, InputKind, Result, Verdict
 from alerter.core.series import PollFailure, Series, Span
 from alerter.humanize import duration_text
 
@@ -25,36 +25,36 @@ class NoData(BaseCondition):
     """
 
     name: ClassVar[str] = "no_data"
-    subject: ClassVar[Subject] = Subject.POLLING
+    input_kind: ClassVar[InputKind] = InputKind.POLLING
 
     after: Annotated[timedelta, Gt(timedelta(0))]
 
     @property
-    def window(self) -> timedelta:
+    def lookback(self) -> timedelta:
         """How far back it looks: the newest good poll is always known, so not at all."""
         return timedelta(0)
 
     @cached_property
-    def limit(self) -> str:
+    def limit_text(self) -> str:
         """What makes it active, in words."""
         return f"no data for {duration_text(self.after)}"
 
-    def margin(
+    def distance_text(
         self, found: Evidence, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
     ) -> str:
         """Return for how much longer than allowed there was no good poll, or how much of that is missing."""
-        if series.failure is None:
+        if series.poll_failure is None:
             return "the last poll was good"
-        lasting = now - self._no_data_since(series.failure, series, now=now)
+        lasting = now - self._no_data_since(series.poll_failure, series, now=now)
         if lasting < self.after:
             return f"for {duration_text(lasting)} so far, needs {duration_text(self.after - lasting)} more"
         return f"by {duration_text(lasting - self.after)}"
 
     def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Result:
         """Judge how long ago the newest good poll was; a tenant whose last poll was good always has data."""
-        failure = series.failure
+        failure = series.poll_failure
         if failure is None:
-            evidence = Evidence(condition=self.name, limit=self.limit)
+            evidence = Evidence(condition=self.name, limit_text=self.limit_text)
             return Result(verdict=Verdict.INACTIVE, evidence=evidence, holds_until=FOREVER)
         begins = self._no_data_since(failure, series, now=now) + self.after
         is_active = now >= begins
@@ -62,9 +62,9 @@ class NoData(BaseCondition):
             verdict=Verdict.ACTIVE if is_active else Verdict.INACTIVE,
             evidence=Evidence(
                 condition=self.name,
-                limit=self.limit,
+                limit_text=self.limit_text,
                 last_success_at=series.last_success_at(now=now),
-                note=f"{failure.cause}: {failure.detail}. {failure.cause.advice}",
+                detail=f"{failure.cause}: {failure.detail}. {failure.cause.advice}",
             ),
             holds_until=FOREVER if is_active else begins,
         )
@@ -73,4 +73,4 @@ class NoData(BaseCondition):
         """Return since when nothing is known."""
         last = series.last_success_at(now=now)
         # A clock that was set back leaves good polls in the future: then the failures alone measure the time.
-        return failure.since if last is None else min(last, failure.since)
+        return failure.started_at if last is None else min(last, failure.started_at)

@@ -14,7 +14,7 @@ from math import inf
 from typing import ClassVar
 
 from alerter.core.conditions.base import FOREVER, BaseCondition
-from alerter.core.poll_times import numbers
+from alerter.core.poll_times import int64_array
 from alerter.core.series import MICROSECOND, Piece, Series, from_epoch_us, to_epoch_us
 
 WEEK = timedelta(weeks=1)
@@ -40,14 +40,14 @@ class PastCondition(BaseCondition):
         weeks: How many weeks to look back.
     """
 
-    compares: ClassVar[bool] = True
+    reports_change: ClassVar[bool] = True
     compares_reasons: ClassVar[bool] = True
 
     within: timedelta
     weeks: int
 
     @property
-    def window(self) -> timedelta:
+    def lookback(self) -> timedelta:
         """How far back it looks."""
         return self.weeks * WEEK
 
@@ -92,7 +92,7 @@ class _RiseIndex:
     @classmethod
     def of(cls, pieces: Iterable[Piece]) -> "_RiseIndex":
         """Return the index of what `_rises_within` yields."""
-        since, rises, low_until = numbers(), [], numbers()
+        since, rises, low_until = int64_array(), [], int64_array()
         for begin, rise, until in pieces:
             since.append(begin)
             rises.append(rise)
@@ -116,7 +116,7 @@ def _index_of_rises(within: int, series: Series) -> _RiseIndex:
     return _RiseIndex.of(_rises_within(within, series.pieces_us(0, _LAST)))
 
 
-def rises_of(series: Series, *, since: int, within: int, now: int, above: int = 0) -> Rises:
+def find_rises(series: Series, *, since: int, within: int, now: int, above: int = 0) -> Rises:
     """Return the rise of now, and what is to be known of the rises before.
 
     The past ends a span before now.
@@ -219,7 +219,7 @@ class Renaming:
         return now if now <= self.moved_at + _slack(series) else inf
 
 
-def renaming_of(series: Series, since: int, now: int, *, falls: bool = False) -> Renaming:
+def find_rename(series: Series, since: int, now: int, *, falls: bool = False) -> Renaming:
     """Return the largest step of a series since an instant, and whether another reason made the opposite one.
 
     Somebody who renames a policy makes one reason fall and another rise, by about as much and within a poll or two.

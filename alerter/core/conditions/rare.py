@@ -14,7 +14,7 @@ from alerter.core.conditions.base import (
     Evidence,
     Result,
     Verdict,
-    margin_text,
+    format_distance,
     no_data_result,
 )
 from alerter.core.conditions.past import (
@@ -25,11 +25,11 @@ from alerter.core.conditions.past import (
     PastCondition,
     Rises,
     calm_counts,
+    find_rename,
+    find_rises,
     first_known,
     instant,
     own_past_since,
-    renaming_of,
-    rises_of,
 )
 from alerter.core.series import MICROSECOND, OTHERS_LOOKBACK, Sample, Series, Span, from_epoch_us, to_epoch_us
 from alerter.humanize import duration_text
@@ -72,54 +72,54 @@ class Rare(PastCondition):
         return LEARN
 
     @cached_property
-    def limit(self) -> str:
+    def limit_text(self) -> str:
         """What makes it active, in words."""
         return self._limit_text(self.at_least)
 
-    def margin(
+    def distance_text(
         self, found: Evidence, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
     ) -> str:
         """Return by how much too many have come, or how many are missing; empty without data."""
         if found.value is None or found.reference is None:
             return ""
         rise = found.value.count - found.reference.count
-        return f"+{rise:,} messages, {margin_text(rise - self._needed(series, found.value.at)[0] + 1)}"
+        return f"+{rise:,} messages, {format_distance(rise - self._needed(series, found.value.at)[0] + 1)}"
 
     def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Result:
         """Compare what has come within the span with what ever came within one."""
         count = series.value_at(now)
         if count is None:
-            return no_data_result(self.name, self.limit)
+            return no_data_result(self.name, self.limit_text)
         value = Sample(now, count)
-        evidence = Evidence(condition=self.name, limit=self.limit, value=value)
+        evidence = Evidence(condition=self.name, limit_text=self.limit_text, value=value)
         if count < self.at_least:
             counts = (0, self.at_least - 1)
             return Result(verdict=Verdict.INACTIVE, evidence=evidence, holds_until=FOREVER, holds_within=counts)
         begin = from_epoch_us(first_known(series))
         if now < begin + LEARN:
-            evidence = replace(evidence, note=f"polled for less than {duration_text(LEARN)}")
+            evidence = replace(evidence, detail=f"polled for less than {duration_text(LEARN)}")
             counts = (self.at_least, ANY_COUNT[1])
             return Result(verdict=Verdict.NO_DATA, evidence=evidence, holds_until=begin + LEARN, holds_within=counts)
         return self._compare(value, series, evidence)
 
     def _compare(self, value: Sample, series: Series, evidence: Evidence) -> Result:
-        now, within, window = to_epoch_us(value.at), self.within // MICROSECOND, self.window // MICROSECOND
+        now, within, window = to_epoch_us(value.at), self.within // MICROSECOND, self.lookback // MICROSECOND
         since = max(first_known(series), now - window)
-        rises = rises_of(series, since=since, within=within, now=now, above=self.most)
+        rises = find_rises(series, since=since, within=within, now=now, above=self.most)
         needed, settles_at = self._needed(series, value.at)
         evidence = replace(
             evidence,
-            limit=self._limit_text(needed),
+            limit_text=self._limit_text(needed),
             reference=Sample(from_epoch_us(rises.low_since), rises.low),
         )
         if rises.known * MICROSECOND < MIN_KNOWN:
             note = f"only {duration_text(rises.known * MICROSECOND)} of the past are known to compare with"
-            return Result(verdict=Verdict.NO_DATA, evidence=replace(evidence, note=note))
+            return Result(verdict=Verdict.NO_DATA, evidence=replace(evidence, detail=note))
         if rises.greatest:
             # Whatever comes, until the last time that so many came is forgotten.
             until = instant(rises.greatest_until + window)
             note = f"{rises.greatest:,} have come within {duration_text(self.within)} before"
-            return Result(verdict=Verdict.INACTIVE, evidence=replace(evidence, note=note), holds_until=until)
+            return Result(verdict=Verdict.INACTIVE, evidence=replace(evidence, detail=note), holds_until=until)
         if value.count - rises.low < needed:
             counts = calm_counts(rises.low, needed, value.count)
             return Result(verdict=Verdict.INACTIVE, evidence=evidence, holds_until=settles_at, holds_within=counts)
@@ -128,12 +128,12 @@ class Rare(PastCondition):
     def _come(self, value: Sample, series: Series, evidence: Evidence, rises: Rises, needed: int) -> Result:
         """Return that several have come, unless a policy was renamed."""
         now, within, rise = to_epoch_us(value.at), self.within // MICROSECOND, value.count - rises.low
-        renaming = renaming_of(series, now - within, now)
+        renaming = find_rename(series, now - within, now)
         if renaming.other and rise - renaming.moved < needed:
             note = f"{renaming.moved:,} of it came from {renaming.other!r}, whose policy was renamed"
-            return Result(verdict=Verdict.INACTIVE, evidence=replace(evidence, note=note))
+            return Result(verdict=Verdict.INACTIVE, evidence=replace(evidence, detail=note))
         news = f"{rise:,} within {duration_text(self.within)}, never more than {self.most:,} before"
-        evidence = replace(evidence, news=news)
+        evidence = replace(evidence, headline=news)
         if series.others:
             return Result(verdict=Verdict.ACTIVE, evidence=evidence)
         until = instant(min(rises.low_until + within + 1, rises.returns_at + within))

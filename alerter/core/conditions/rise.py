@@ -16,7 +16,7 @@ from alerter.core.conditions.base import (
     Evidence,
     Result,
     Verdict,
-    margin_text,
+    format_distance,
     no_data_result,
 )
 from alerter.core.conditions.past import (
@@ -29,11 +29,11 @@ from alerter.core.conditions.past import (
     Renaming,
     Rises,
     calm_counts,
+    find_rename,
+    find_rises,
     first_known,
     instant,
     own_past_since,
-    renaming_of,
-    rises_of,
 )
 from alerter.core.series import MICROSECOND, OTHERS_LOOKBACK, Sample, Series, Span, from_epoch_us, to_epoch_us
 from alerter.humanize import duration_text
@@ -101,12 +101,12 @@ class Rise(PastCondition):
         return NEW_FOR
 
     @cached_property
-    def limit(self) -> str:
+    def limit_text(self) -> str:
         """What makes it active, in words, as long as nobody knows how it has risen."""
         past = f"{self.times:g} times the most of {self.weeks} weeks"
         return f"+{self.at_least:,} within {duration_text(self.within)} and {past}"
 
-    def margin(
+    def distance_text(
         self, found: Evidence, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
     ) -> str:
         """Return by how much it rose too far, or how much is missing; empty without data."""
@@ -114,21 +114,21 @@ class Rise(PastCondition):
         if found.value is None or compared is None:
             return ""
         rise = found.value.count - compared.rises.low
-        return f"+{rise:,} messages, {margin_text(rise - compared.needed + 1)}"
+        return f"+{rise:,} messages, {format_distance(rise - compared.needed + 1)}"
 
     def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Result:
         """Compare the rise that ends now with those of the past."""
         count = series.value_at(now)
         if count is None:
-            return no_data_result(self.name, self.limit)
+            return no_data_result(self.name, self.limit_text)
         value, least = Sample(now, count), min(self.at_least, NEW_AT_LEAST)
-        evidence = Evidence(condition=self.name, limit=self.limit, value=value)
+        evidence = Evidence(condition=self.name, limit_text=self.limit_text, value=value)
         if count < least:
             return Result(verdict=Verdict.INACTIVE, evidence=evidence, holds_until=FOREVER, holds_within=(0, least - 1))
         note, until = self._why_unknown(value, series)
         if note:
             same = (least, ANY_COUNT[1])
-            evidence = replace(evidence, note=note)
+            evidence = replace(evidence, detail=note)
             return Result(verdict=Verdict.NO_DATA, evidence=evidence, holds_until=until, holds_within=same)
         return self._result(value, series, self._compare(value, series))
 
@@ -148,7 +148,7 @@ class Rise(PastCondition):
             return self._compare_new(value, series, begin)
         now, within, week = to_epoch_us(value.at), self.within // MICROSECOND, WEEK // MICROSECOND
         since = max(own_past_since(series), now - self.weeks * week)
-        rises = rises_of(series, since=since, within=within, now=now)
+        rises = find_rises(series, since=since, within=within, now=now)
         weeks = max(1, min(self.weeks, -(-rises.known // week)))
         # As long as the greatest rise is not forgotten, and no further week is known.
         calm_until = rises.greatest_until + self.weeks * week
@@ -170,7 +170,7 @@ class Rise(PastCondition):
     def _compare_new(self, value: Sample, series: Series, begin: int) -> "_Comparison":
         """Return the same for a new tenant, of which little is known."""
         now, within = to_epoch_us(value.at), NEW_WITHIN // MICROSECOND
-        rises = rises_of(series, since=begin, within=within, now=now)
+        rises = find_rises(series, since=begin, within=within, now=now)
         least = max(NEW_AT_LEAST, ceil(self.times * rises.greatest))
         share = -(-rises.low // NEW_PARTS)
         return _Comparison(
@@ -187,13 +187,13 @@ class Rise(PastCondition):
         rises, now = compared.rises, to_epoch_us(value.at)
         evidence = Evidence(
             condition=self.name,
-            limit=f"+{compared.needed:,} within {duration_text(compared.within)}; {compared.past}",
+            limit_text=f"+{compared.needed:,} within {duration_text(compared.within)}; {compared.past}",
             value=value,
             reference=Sample(from_epoch_us(rises.low_since), rises.low),
         )
         if not compared.is_known:
             note = f"only {duration_text(rises.known * MICROSECOND)} of its past are known to compare with"
-            return Result(verdict=Verdict.NO_DATA, evidence=replace(evidence, note=note))
+            return Result(verdict=Verdict.NO_DATA, evidence=replace(evidence, detail=note))
         rise = value.count - rises.low
         if rise < compared.calm:
             counts = calm_counts(rises.low, compared.calm, value.count)
@@ -201,14 +201,14 @@ class Rise(PastCondition):
             return Result(verdict=Verdict.INACTIVE, evidence=evidence, holds_until=until, holds_within=counts)
         if rise < compared.needed:
             return Result(verdict=Verdict.INACTIVE, evidence=evidence)
-        renaming = renaming_of(series, now - compared.within // MICROSECOND, now)
+        renaming = find_rename(series, now - compared.within // MICROSECOND, now)
         if renaming.other and rise - renaming.moved < compared.needed:
             note = f"{renaming.moved:,} of it came from {renaming.other!r}, whose policy was renamed"
-            return Result(verdict=Verdict.INACTIVE, evidence=replace(evidence, note=note))
+            return Result(verdict=Verdict.INACTIVE, evidence=replace(evidence, detail=note))
         news = f"{rise:,} more within {duration_text(compared.within)}, {compared.past}"
         until, within = self._rings(value, series, compared, renaming)
         return Result(
-            verdict=Verdict.ACTIVE, evidence=replace(evidence, news=news), holds_until=until, holds_within=within
+            verdict=Verdict.ACTIVE, evidence=replace(evidence, headline=news), holds_until=until, holds_within=within
         )
 
     def _rings(

@@ -18,8 +18,8 @@ from alerter.core.conditions.base import (
     no_data_result,
 )
 from alerter.core.conditions.past import MAX_WEEKS, WEEK, longest_gap, own_past_since
-from alerter.core.conditions.stagnant import EXPIRY
-from alerter.core.poll_times import numbers
+from alerter.core.conditions.stagnant import MIMECAST_EXPIRY
+from alerter.core.poll_times import int64_array
 from alerter.core.series import MICROSECOND, Sample, Series, Span, from_epoch_us, to_epoch_us
 from alerter.humanize import duration_text
 
@@ -63,7 +63,7 @@ class Flatline(BaseCondition):
     """
 
     name: ClassVar[str] = "silence"
-    sums: ClassVar[bool] = True
+    allows_sum: ClassVar[bool] = True
     compares_reasons: ClassVar[bool] = True
 
     at_least: Annotated[timedelta, Gt(timedelta(0))] = timedelta(days=1)
@@ -72,19 +72,19 @@ class Flatline(BaseCondition):
     weeks: Annotated[int, Ge(LEARN // WEEK + 1), Le(MAX_WEEKS)] = 3
 
     def __post_init__(self) -> None:
-        if self.at_least >= EXPIRY:
-            most, found = duration_text(EXPIRY), duration_text(self.at_least)
+        if self.at_least >= MIMECAST_EXPIRY:
+            most, found = duration_text(MIMECAST_EXPIRY), duration_text(self.at_least)
             raise ValueError(f"expected 'at_least' shorter than {most}, after which held mail expires, found {found}")
 
     @property
-    def falls(self) -> bool:
+    def lower_is_worse(self) -> bool:
         """Whether smaller is worse, so that an alert's peak is its lowest count."""
         return True
 
     @property
-    def window(self) -> timedelta:
+    def lookback(self) -> timedelta:
         """How far back it looks."""
-        return self.weeks * WEEK + EXPIRY
+        return self.weeks * WEEK + MIMECAST_EXPIRY
 
     @property
     def learns_for(self) -> timedelta:
@@ -92,12 +92,12 @@ class Flatline(BaseCondition):
         return LEARN + self.at_least
 
     @cached_property
-    def limit(self) -> str:
+    def limit_text(self) -> str:
         """What makes it active, in words, as long as nobody knows how long it is silent."""
         longest = f"{self.times:g} times the longest silence of {self.weeks}w"
         return f"nothing new for {duration_text(self.at_least)} and {longest}"
 
-    def margin(
+    def distance_text(
         self, found: Evidence, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
     ) -> str:
         """Return for how long nothing has come, and for how much longer it must; empty without data."""
@@ -114,22 +114,22 @@ class Flatline(BaseCondition):
         """Look for the last rise of the count, and for the longest time without one before."""
         count = series.value_at(now)
         if count is None:
-            return no_data_result(self.name, self.limit)
-        evidence = Evidence(condition=self.name, limit=self.limit, value=Sample(now, count))
+            return no_data_result(self.name, self.limit_text)
+        evidence = Evidence(condition=self.name, limit_text=self.limit_text, value=Sample(now, count))
         arrivals = self._arrivals(series, to_epoch_us(now))
         if arrivals is None:
-            evidence = replace(evidence, note=f"nothing new for {duration_text(EXPIRY)}")
+            evidence = replace(evidence, detail=f"nothing new for {duration_text(MIMECAST_EXPIRY)}")
             return Result(verdict=Verdict.INACTIVE, evidence=evidence, holds_until=now + self.at_least)
         since = from_epoch_us(arrivals.last_at)
         needed = self._needed(arrivals)
         evidence = replace(
             evidence,
-            limit=f"nothing new for {duration_text(needed)}; the longest silence was {_span(arrivals.longest)}",
+            limit_text=f"nothing new for {duration_text(needed)}; the longest silence was {_span(arrivals.longest)}",
             reference=Sample(since, arrivals.last),
         )
         # A new message would begin another silence, which takes `at_least` from then on.
         if arrivals.longest * MICROSECOND > self.usual:
-            evidence = replace(evidence, note=f"it rests for longer than {duration_text(self.usual)} now and then")
+            evidence = replace(evidence, detail=f"it rests for longer than {duration_text(self.usual)} now and then")
             # As long as enough is remembered of the last such rest.
             until = max(now + self.at_least, from_epoch_us(arrivals.rested_until) + self.weeks * WEEK - self.usual)
             return Result(verdict=Verdict.INACTIVE, evidence=evidence, holds_until=until)
@@ -139,8 +139,8 @@ class Flatline(BaseCondition):
         verdict, news, note = self._silent(series, arrivals, now)
         return Result(
             verdict=verdict,
-            evidence=replace(evidence, news=news, note=note),
-            holds_until=since + EXPIRY,
+            evidence=replace(evidence, headline=news, detail=note),
+            holds_until=since + MIMECAST_EXPIRY,
             holds_within=(count, count),
         )
 
@@ -162,12 +162,12 @@ class Flatline(BaseCondition):
 
     def _arrivals(self, series: Series, now: int) -> _Arrivals | None:
         """Return when something new came, or None if nothing has for as long as mail is held."""
-        begin = max(own_past_since(series), now - self.window // MICROSECOND)
+        begin = max(own_past_since(series), now - self.lookback // MICROSECOND)
         index = series.derived("arrivals", _index_of_arrivals)
         # What is held first in the window may have come before.
         first_at = next((since for since, _ in series.known_us(begin, now)), now)
         first, behind = bisect_right(index.at, first_at), bisect_right(index.at, now)
-        if first == behind or index.at[behind - 1] < now - EXPIRY // MICROSECOND:
+        if first == behind or index.at[behind - 1] < now - MIMECAST_EXPIRY // MICROSECOND:
             return None
         last_at = index.at[behind - 1]
         since = max(begin, last_at - self.weeks * (WEEK // MICROSECOND))
@@ -203,7 +203,7 @@ class _ArrivalIndex:
 
 def _index_of_arrivals(series: Series) -> _ArrivalIndex:
     """Return all of them in a series."""
-    at, counts, after, before = numbers(), numbers(), numbers(), None
+    at, counts, after, before = int64_array(), int64_array(), int64_array(), None
     for since, _, count in series.pieces_us(0, to_epoch_us(FOREVER)):
         if before is not None and count > before:
             after.append(since - at[-1] if at else 0)

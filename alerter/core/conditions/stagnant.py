@@ -17,16 +17,16 @@ from alerter.core.conditions.base import (
     Evidence,
     Result,
     Verdict,
-    margin_text,
+    format_distance,
     no_data_result,
 )
 from alerter.core.conditions.past import MAX_WEEKS, WEEK, longest_gap, own_past_since
-from alerter.core.poll_times import NEVER, numbers
+from alerter.core.poll_times import NEVER, int64_array
 from alerter.core.series import MICROSECOND, Sample, Series, Span, from_epoch_us, to_epoch_us
 from alerter.humanize import duration_text
 
 #: Mimecast expires held mail after so long: a count that is looked at for longer falls by itself.
-EXPIRY = timedelta(days=14)
+MIMECAST_EXPIRY = timedelta(days=14)
 #: Relative to its own past: how many times the longest span it takes, in how many weeks, and for how long at least. So
 #: much of these weeks must be known.
 TIMES, WEEKS, AT_LEAST, LEARN = 2.0, 8, timedelta(days=1), 2 * WEEK
@@ -79,17 +79,17 @@ class Stagnant(BaseCondition):
             return
         if (self.times, self.weeks) != (TIMES, WEEKS):
             raise ValueError("expected either 'lasting', or 'times' and 'weeks'")
-        if self.lasting > EXPIRY:
-            most, found = duration_text(EXPIRY), duration_text(self.lasting)
+        if self.lasting > MIMECAST_EXPIRY:
+            most, found = duration_text(MIMECAST_EXPIRY), duration_text(self.lasting)
             raise ValueError(f"expected 'lasting' of at most {most}, after which held mail expires, found {found}")
 
     @property
-    def window(self) -> timedelta:
+    def lookback(self) -> timedelta:
         """How far back it looks, without the tolerance for the first sample."""
-        return self.weeks * WEEK + EXPIRY if self.lasting is None else self.lasting
+        return self.weeks * WEEK + MIMECAST_EXPIRY if self.lasting is None else self.lasting
 
     @cached_property
-    def limit(self) -> str:
+    def limit_text(self) -> str:
         """What makes it active, in words; without `lasting`, as long as nobody knows what is usual."""
         if self.lasting is None:
             lasting = f"never falling for {self.times:g} times the longest of {self.weeks}w"
@@ -102,14 +102,14 @@ class Stagnant(BaseCondition):
         """How much history it needs before it can be active."""
         return LEARN + AT_LEAST if self.lasting is None else self.lasting
 
-    def margin(
+    def distance_text(
         self, found: Evidence, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
     ) -> str:
         """Return how many messages are missing, or for how much longer; empty without data."""
         if found.value is None:
             return ""
         if found.value.count <= self.above:
-            return margin_text(found.value.count - self.above)
+            return format_distance(found.value.count - self.above)
         if found.reference is None:
             return ""
         lasting = found.value.at - found.reference.at
@@ -124,7 +124,7 @@ class Stagnant(BaseCondition):
         """Look for how long the count has been above the limit, and has not fallen."""
         count = series.value_at(now)
         if count is None:
-            return no_data_result(self.name, self.limit)
+            return no_data_result(self.name, self.limit_text)
         value = Sample(now, count)
         if count <= self.above:
             return self._result(Verdict.INACTIVE, value, holds_until=FOREVER, holds_within=(ANY_COUNT[0], self.above))
@@ -144,23 +144,25 @@ class Stagnant(BaseCondition):
             # With a release the span begins anew, which takes `AT_LEAST` from then on.
             holds_until=value.at + AT_LEAST,
         )
-        evidence = replace(found.evidence, limit=f"no release for {duration_text(needed)}; the longest was {longest}")
+        evidence = replace(
+            found.evidence, limit_text=f"no release for {duration_text(needed)}; the longest was {longest}"
+        )
         found = replace(found, evidence=evidence)
         if value.at < since + needed:
             return replace(found, holds_until=min(found.holds_until, since + needed))
-        same, until = (value.count, value.count), since + EXPIRY
+        same, until = (value.count, value.count), since + MIMECAST_EXPIRY
         if value.at >= until:
-            note = f"nothing has been released for {duration_text(EXPIRY)}: that is how it is now"
-            return replace(found, evidence=replace(evidence, note=note))
+            note = f"nothing has been released for {duration_text(MIMECAST_EXPIRY)}: that is how it is now"
+            return replace(found, evidence=replace(evidence, detail=note))
         if past.known * MICROSECOND < LEARN:
             note = f"only {duration_text(past.known * MICROSECOND)} before it are known to compare with"
         elif longest_gap(series, past.since, to_epoch_us(value.at)) > series.tolerance // MICROSECOND:
             note = "polling failed in the meantime"
         else:
             news = f"nothing released for {duration_text(value.at - since)}, where it was never longer than {longest}"
-            evidence = replace(evidence, news=news)
+            evidence = replace(evidence, headline=news)
             return Result(verdict=Verdict.ACTIVE, evidence=evidence, holds_until=until, holds_within=same)
-        evidence = replace(evidence, note=note)
+        evidence = replace(evidence, detail=note)
         return Result(verdict=Verdict.NO_DATA, evidence=evidence, holds_until=until, holds_within=same)
 
     def _needed(self, past: _Past) -> timedelta:
@@ -168,7 +170,7 @@ class Stagnant(BaseCondition):
 
     def _past(self, series: Series, now: int) -> _Past:
         """Return since when nothing has been released, where the count is above the limit, and how that was before."""
-        begin = max(own_past_since(series), now - self.window // MICROSECOND)
+        begin = max(own_past_since(series), now - self.lookback // MICROSECOND)
         since, until = series.derived(("unreleased", self.above), partial(_spans_without_release, self.above))
         last = bisect_right(since, now) - 1
         present = max(since[last], begin)
@@ -224,17 +226,19 @@ class Stagnant(BaseCondition):
         holds_until: datetime,
         holds_within: tuple[int, int] = ANY_COUNT,
     ) -> Result:
-        evidence = Evidence(condition=self.name, limit=self.limit, value=value, reference=reference, note=note)
+        evidence = Evidence(
+            condition=self.name, limit_text=self.limit_text, value=value, reference=reference, detail=note
+        )
         return Result(verdict=verdict, evidence=evidence, holds_until=holds_until, holds_within=holds_within)
 
 
 def _spans_without_release(above: int, series: Series) -> tuple[Sequence[int], Sequence[int]]:
     """Return since when a count was above a limit and did not fall, each time, and until when; `NEVER` of the last."""
-    since, until, before = numbers(), numbers(), above
+    since, until, before = int64_array(), int64_array(), above
     for begin, _, count in series.pieces_us(0, NEVER):
         if before > above and count < before:
             until.append(begin)
         if count > above and (before <= above or count < before):
             since.append(begin)
         before = count
-    return since, until if len(until) == len(since) else numbers([*until, NEVER])
+    return since, until if len(until) == len(since) else int64_array([*until, NEVER])

@@ -10,13 +10,13 @@ from annotated_types import Ge
 
 from alerter.core.conditions.base import (
     ANY_COUNT,
-    CONTEXT,
+    CONTEXT_LOOKBACK,
     FOREVER,
     BaseCondition,
     Evidence,
     Result,
     Verdict,
-    margin_text,
+    format_distance,
     no_data_result,
 )
 from alerter.core.series import Sample, Series, Span
@@ -52,17 +52,17 @@ class Threshold(BaseCondition):
             raise ValueError(f"expected 'clear_at' at or above 'below' ({self.below}), found {self.clear_at}")
 
     @property
-    def window(self) -> timedelta:
+    def lookback(self) -> timedelta:
         """How far back it looks: not to judge, but to say what the count was."""
-        return CONTEXT
+        return CONTEXT_LOOKBACK
 
     @property
-    def falls(self) -> bool:
+    def lower_is_worse(self) -> bool:
         """Whether smaller is worse, so that an alert's peak is its lowest count."""
         return self.below is not None
 
     @cached_property
-    def limit(self) -> str:
+    def limit_text(self) -> str:
         """What makes it active, in words."""
         return self.fixed_limit if self.clear_at is None else f"{self.fixed_limit}, clears at {self.clear_at:,}"
 
@@ -71,7 +71,7 @@ class Threshold(BaseCondition):
         """The limit itself, in words, wherever it clears."""
         return f"above {self.above:,}" if self.above is not None else f"below {self.below:,}"
 
-    def margin(
+    def distance_text(
         self, found: Evidence, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime
     ) -> str:
         """Return by how much the count is beyond the limit, or how many messages are missing; empty without data."""
@@ -81,22 +81,22 @@ class Threshold(BaseCondition):
         excess = count - self.above if self.above is not None else (self.below or 0) - count
         if excess <= 0 and firing and self.clear_at is not None and not self._is_cleared(count):
             return f"clears at {self.clear_at:,}: {abs(count - self.clear_at):,} to go"
-        return margin_text(excess, missing="fewer" if self.falls else "more")
+        return format_distance(excess, missing="fewer" if self.lower_is_worse else "more")
 
     def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Result:
         """Judge the sample at `now`; without a good poll at `now` there is no data."""
         count = series.value_at(now)
         if count is None:
-            return no_data_result(self.name, self.limit)
+            return no_data_result(self.name, self.limit_text)
         value = Sample(now, count)
         is_active = not self._is_cleared(count) if firing else self._is_beyond(count)
         return Result(
             verdict=Verdict.ACTIVE if is_active else Verdict.INACTIVE,
             evidence=Evidence(
                 condition=self.name,
-                limit=self.limit,
+                limit_text=self.limit_text,
                 value=value,
-                reference=series.sample_for(now - CONTEXT) if is_active else None,
+                reference=series.sample_for(now - CONTEXT_LOOKBACK) if is_active else None,
             ),
             holds_until=FOREVER,
             holds_within=self._counts(is_active=is_active, firing=firing),

@@ -48,7 +48,7 @@ def cards_for(groups: Sequence[Sequence[NotificationItem]], reading: RenderConte
     """Return the first alerts in detail; the first one whose counts are known has a picture."""
     cards = [card_for(group, reading) for group in groups[:MAX_CARDS]]
     for index, group in enumerate(groups[:MAX_CARDS]):
-        chart = reading.chart_for(group[0].alert.key.topic) if len(group) == 1 else None
+        chart = reading.chart_for(group[0].alert.key.subject) if len(group) == 1 else None
         if chart is not None:
             cards[index] = replace(cards[index], chart=chart)
             break
@@ -57,24 +57,24 @@ def cards_for(groups: Sequence[Sequence[NotificationItem]], reading: RenderConte
 
 def card_for(group: Sequence[NotificationItem], reading: RenderContext) -> AlertCard:
     """Return one alert in detail, or the same at several tenants in one card."""
-    notice = group[0]
-    key = notice.alert.key
+    item = group[0]
+    key = item.alert.key
     badge, heading = badge_and_text(group, reading)
     if len(group) > 1:
         facts = tuple(_group_facts(group, reading))
-    elif notice.alert.is_no_data:
-        facts = (*_no_data_facts(notice, reading), *reading.reminder_facts(notice))
+    elif item.alert.is_no_data:
+        facts = (*_no_data_facts(item, reading), *reading.reminder_facts(item))
     else:
-        facts = (*_held_facts(notice, reading), *reading.reminder_facts(notice))
-    notes = _no_data_notes(group) if notice.alert.is_no_data else ()
+        facts = (*_held_facts(item, reading), *reading.reminder_facts(item))
+    notes = _no_data_notes(group) if item.alert.is_no_data else ()
     return AlertCard(
-        status=status_for(notice),
+        status=status_for(item),
         badge=badge,
         heading=heading,
-        facts=(*_full_names(notice.alert), *facts, *reading.runbook_facts(key.rule)),
+        facts=(*_full_names(item.alert), *facts, *reading.runbook_facts(key.rule)),
         notes=(*notes, *_mute_notes(group, reading.clock)),
         reference=("rule ", Untrusted(key.rule, HEADLINE_NAME), " · ", *acknowledge_text(group, reading)),
-        group=group_for(notice),
+        group=group_for(item),
     )
 
 
@@ -90,9 +90,9 @@ def acknowledge_text(group: Sequence[NotificationItem], reading: RenderContext) 
     return (f"{word} {ids} · acknowledge: {reading.context.command} ack {ids}",)
 
 
-def is_over(notice: NotificationItem) -> bool:
+def is_over(item: NotificationItem) -> bool:
     """Return True if none of the alerts of a message fires any more."""
-    return notice.reason is NotifyReason.RESOLVED and notice.still_firing is None
+    return item.reason is NotifyReason.RESOLVED and item.still_firing is None
 
 
 #: A title shows at least this number of characters of a name, however long the rest of it is.
@@ -107,24 +107,24 @@ def _full_names(alert: Alert) -> Iterator[Fact]:
         yield Fact("Tenant", (Untrusted(alert.key.tenant),))
 
 
-def _held_facts(notice: NotificationItem, reading: RenderContext) -> Iterator[Fact]:
+def _held_facts(item: NotificationItem, reading: RenderContext) -> Iterator[Fact]:
     """Yield the numbers behind an alert about held messages, in the order of interest."""
-    alert, clock = notice.alert, reading.clock
-    limits = [each.limit for each in alert.evidence if each.limit]
+    alert, clock = item.alert, reading.clock
+    limits = [each.limit_text for each in alert.evidence if each.limit_text]
     if limits:
         yield Fact("Limit", ("; ".join(limits),))
     yield from _before_facts(alert.evidence, clock)
     yield from _expected_facts(alert.evidence, clock)
-    yield from reading.rename_facts(alert.key.topic)
-    yield from reading.trend_facts(alert.key.topic)
+    yield from reading.rename_facts(alert.key.subject)
+    yield from reading.trend_facts(alert.key.subject)
     extreme = worst_count(alert)
-    if extreme and (notice.reason is NotifyReason.RESOLVED or extreme[1] != alert.value):
+    if extreme and (item.reason is NotifyReason.RESOLVED or extreme[1] != alert.value):
         yield Fact(extreme[0], (format_count(extreme[1], "message"),))
-    yield from _time_facts(notice, clock)
+    yield from _time_facts(item, clock)
     since = no_data_since(alert, reading.context.poll_intervals, now=reading.now)
     if since is not None:
         yield Fact("No data since", (clock.with_age(since),))
-    yield from (Fact("Note", (Untrusted(each.note, CARD_DETAIL),)) for each in alert.evidence if each.note)
+    yield from (Fact("Note", (Untrusted(each.detail, CARD_DETAIL),)) for each in alert.evidence if each.detail)
 
 
 def _before_facts(evidence: Iterable[Evidence], clock: TimeFormatter) -> Iterable[Fact]:
@@ -153,54 +153,54 @@ def _expected_facts(evidence: Iterable[Evidence], clock: TimeFormatter) -> Itera
             yield Fact("Usual", (f"{expected.count:,} at this hour of the week ({-delta:+,} now)",))
 
 
-def _time_facts(notice: NotificationItem, clock: TimeFormatter) -> Iterator[Fact]:
+def _time_facts(item: NotificationItem, clock: TimeFormatter) -> Iterator[Fact]:
     """Yield since when it fires, or for how long it did; and how old the count is, if it is not of now."""
-    alert = notice.alert
+    alert = item.alert
     since = alert.active_at or alert.fired_at
-    if notice.reason is not NotifyReason.RESOLVED and since is not None:
-        began = notice.firing_since
+    if item.reason is not NotifyReason.RESOLVED and since is not None:
+        began = item.firing_since
         if began is not None and began < since:
             yield Fact("Since", (f"{clock.with_age(began)}, {alert.key.severity} since {clock.text(since)}",))
         else:
             yield Fact("Since", (clock.with_age(since),))
     if alert.keep_firing_since is not None:
         yield Fact("Ending", (f"clear since {clock.with_age(alert.keep_firing_since)}",))
-    if alert.began_at is not None and alert.resolved_at is not None:
-        until = f"{clock.text(alert.began_at)} to {clock.text(alert.resolved_at)}"
-        yield Fact("Lasted", (f"{format_span(alert.resolved_at - alert.began_at)}, {until}",))
+    if alert.firing_since is not None and alert.resolved_at is not None:
+        until = f"{clock.text(alert.firing_since)} to {clock.text(alert.resolved_at)}"
+        yield Fact("Lasted", (f"{format_span(alert.resolved_at - alert.firing_since)}, {until}",))
     counted_at = next((each.value.at for each in alert.evidence if each.value), None)
     if counted_at is not None and clock.now - counted_at >= timedelta(minutes=1):
         yield Fact("Counted", (clock.with_age(counted_at),))
 
 
-def _no_data_facts(notice: NotificationItem, reading: RenderContext) -> Iterator[Fact]:
-    alert, clock = notice.alert, reading.clock
-    if notice.reason is NotifyReason.RESOLVED:
-        yield from _time_facts(notice, clock)
+def _no_data_facts(item: NotificationItem, reading: RenderContext) -> Iterator[Fact]:
+    alert, clock = item.alert, reading.clock
+    if item.reason is NotifyReason.RESOLVED:
+        yield from _time_facts(item, clock)
         return
     last = last_success_at(alert)
     yield Fact("Last successful poll", ("never" if last is None else clock.with_age(last),))
     for each in alert.evidence:
-        cause, _ = _cause_and_advice(each.note)
+        cause, _ = _cause_and_advice(each.detail)
         if cause:
             yield Fact("Cause", (Untrusted(cause, CARD_DETAIL),))
-    figure = reading.figures.get(alert.key.topic)
+    figure = reading.figures.get(alert.key.subject)
     if figure is not None and figure.newest is not None:
         yield Fact("Last count", (f"{figure.newest.count:,} held in all, {clock.with_age(figure.newest.at)}",))
-    yield from reading.trend_facts(alert.key.topic)
-    yield from (Fact("Limit", (each.limit,)) for each in alert.evidence if each.limit)
+    yield from reading.trend_facts(alert.key.subject)
+    yield from (Fact("Limit", (each.limit_text,)) for each in alert.evidence if each.limit_text)
 
 
-def _no_data_notes(notices: Sequence[NotificationItem]) -> tuple[RichText, ...]:
+def _no_data_notes(items: Sequence[NotificationItem]) -> tuple[RichText, ...]:
     """Return what to do, each advice once, and what cannot be known until then."""
-    if notices[0].reason is NotifyReason.RESOLVED:
+    if items[0].reason is NotifyReason.RESOLVED:
         return ()
-    notes = (each.note for notice in notices for each in notice.alert.evidence)
+    notes = (each.detail for item in items for each in item.alert.evidence)
     advice = dict.fromkeys(advice for note in notes if (advice := _cause_and_advice(note)[1]))
     rest = "counts may be old, and none of {} other alerts can fire or resolve."
     whose: RichText = ("Until then these tenants' ", rest.format("their"))
-    if len(notices) == 1:
-        tenant = Untrusted(notices[0].alert.key.tenant, HEADLINE_TENANT)
+    if len(items) == 1:
+        tenant = Untrusted(items[0].alert.key.tenant, HEADLINE_TENANT)
         whose = ("Until then ", tenant, "'s ", rest.format("its"))
     return (*((f"What to do: {each}",) for each in advice), whose)
 
@@ -215,9 +215,9 @@ def _cause_and_advice(note: str) -> tuple[str, str]:
     return f"{name.replace('_', ' ')}: {detail}", advice
 
 
-def _mute_notes(notices: Iterable[NotificationItem], clock: TimeFormatter) -> tuple[RichText, ...]:
+def _mute_notes(items: Iterable[NotificationItem], clock: TimeFormatter) -> tuple[RichText, ...]:
     """Return which mutes hid this until a moment ago, each once."""
-    mutes = dict.fromkeys(notice.mute_ended for notice in notices if notice.mute_ended is not None)
+    mutes = dict.fromkeys(item.mute_ended for item in items if item.mute_ended is not None)
     return tuple(_mute_text(mute, clock) for mute in mutes)[:MAX_NAMED_MUTES]
 
 
@@ -246,17 +246,17 @@ def _mute_text(mute: Mute, clock: TimeFormatter) -> RichText:
 def _group_facts(group: Sequence[NotificationItem], reading: RenderContext) -> Iterator[Fact]:
     is_polling = group[0].alert.is_no_data
     is_over = group[0].reason is NotifyReason.RESOLVED
-    evidence = [each for notice in group for each in notice.alert.evidence]
+    evidence = [each for item in group for each in item.alert.evidence]
     yield Fact("Tenants" if is_polling else "Held", tenant_counts(group, MAX_NAMED_TENANTS))
     if not is_polling:
-        yield Fact("In all", (format_count(sum(notice.alert.value or 0 for notice in group), "message"),))
+        yield Fact("In all", (format_count(sum(item.alert.value or 0 for item in group), "message"),))
     if is_polling and not is_over:
-        causes = dict.fromkeys(cause for each in evidence if (cause := _cause_and_advice(each.note)[0]))
+        causes = dict.fromkeys(cause for each in evidence if (cause := _cause_and_advice(each.detail)[0]))
         yield from (Fact("Cause", (Untrusted(cause, CARD_DETAIL),)) for cause in tuple(causes)[:MAX_NAMED_CAUSES])
-    limits = dict.fromkeys(each.limit for each in evidence if each.limit)
+    limits = dict.fromkeys(each.limit_text for each in evidence if each.limit_text)
     if limits:
         yield Fact("Limit", ("; ".join(tuple(limits)[:MAX_NAMED_CAUSES]),))
-    begins = [at for notice in group if (at := notice.alert.active_at or notice.alert.fired_at) is not None]
+    begins = [at for item in group if (at := item.alert.active_at or item.alert.fired_at) is not None]
     if begins and not is_over:
         yield Fact("Since", (f"{reading.clock.with_age(min(begins))} at the first",))
 
@@ -275,10 +275,10 @@ def _own_links(groups: Sequence[Sequence[NotificationItem]], context: MessageCon
     if len(groups) != 1 or len(groups[0]) != 1:
         yield Link(("Details",), f"{context.public_url.rstrip('/')}/alerts")
         return
-    (notice,) = groups[0]
-    url = context.alert_url(notice.alert.key.id)
+    (item,) = groups[0]
+    url = context.alert_url(item.alert.key.id)
     yield Link(("Details",), url)
-    if not is_over(notice):
+    if not is_over(item):
         yield Link(("Acknowledge",), f"{url}#acknowledge")
 
 

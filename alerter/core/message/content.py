@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from alerter.core.alerts import Alert
-from alerter.core.notifications import ReceiverName, TargetId
+from alerter.core.routes import ReceiverName, TargetId
 from alerter.core.rules import RuleName, Severity
 from alerter.core.series import Tenant
 

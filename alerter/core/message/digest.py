@@ -44,7 +44,8 @@ from alerter.core.message.draft import (
 from alerter.core.message.headline import badge_and_text, line_for, tenant_name, worst_count
 from alerter.core.message.reader import RenderContext, TimeFormatter, format_count, format_late, format_span
 from alerter.core.message.render import render
-from alerter.core.notifications import Notification, NotificationItem, NotifyReason, Receiver, ReceiverName
+from alerter.core.notifications import Notification, NotificationItem, NotifyReason
+from alerter.core.routes import Receiver, ReceiverName
 from alerter.core.rules import Severity
 from alerter.core.series import ALL_REASONS
 
@@ -110,7 +111,7 @@ def compose_digest_content(
         labels=reading.label_facts(alert.key.tenant for alert in missed.firing),
         footer=format_footer(id_, groups, reading) if groups else (dated_line(id_, context, now=now),),
         created_at=now,
-        alert_ids=tuple(notice.alert.key.id for notice in (*firing, *over)),
+        alert_ids=tuple(item.alert.key.id for item in (*firing, *over)),
         threads=_threads_of_missed(missed),
         events=tuple(event_drafts((*firing, *over), reading, is_late=True)),
         records=records_for((*firing, *over), context),
@@ -133,10 +134,10 @@ def compose_fallback_content(
     """
     clock = TimeFormatter(context.timezone, now)
     newest = missed.messages[-1]
-    notices = (*_firing(missed), *_over(missed))
+    items = (*_firing(missed), *_over(missed))
     id_ = _id_of_missed("fallback", missed, receiver.name)
-    if notices:
-        base = compose_content(Notification(receiver=receiver, notices=notices), context, now=now)
+    if items:
+        base = compose_content(Notification(receiver=receiver, items=items), context, now=now)
     else:
         # Nothing is known any more of what it was about: then what it said must do.
         base = replace(

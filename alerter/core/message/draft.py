@@ -41,8 +41,9 @@ from alerter.core.message.headline import (
     title_for,
 )
 from alerter.core.message.reader import RenderContext, format_count, format_day, trend_text
-from alerter.core.notifications import Notification, NotificationItem, NotifyReason, Receiver, ReceiverName
+from alerter.core.notifications import Notification, NotificationItem, NotifyReason
 from alerter.core.renames import Rename
+from alerter.core.routes import Receiver, ReceiverName
 from alerter.core.rules import Severity
 from alerter.core.series import Segment
 
@@ -67,7 +68,7 @@ def compose_content(
         renames: Which of their hold reasons were renamed.
         now: When it is planned.
     """
-    notices = notification.notices
+    items = notification.items
     receiver = notification.receiver.name
     reading = RenderContext(
         receiver=notification.receiver,
@@ -75,12 +76,12 @@ def compose_content(
         now=now,
         figures=figures or {},
         renames=renames or {},
-        has_one_tenant=len({notice.alert.key.tenant for notice in notices}) == 1,
+        has_one_tenant=len({item.alert.key.tenant for item in items}) == 1,
     )
     targets = () if notification.targets == notification.receiver.targets else notification.targets
-    news = (*targets, *(f"{notice.reason} {notice.alert.key.id}" for notice in notices))
+    news = (*targets, *(f"{item.reason} {item.alert.key.id}" for item in items))
     id_ = build_message_id(receiver, news, at=now)
-    groups = sorted(group_items(notices), key=lambda group: GROUPS.index(group_for(group[0])))
+    groups = sorted(group_items(items), key=lambda group: GROUPS.index(group_for(group[0])))
     title = (*title_for(groups[0], reading), *mute_suffix(groups[0])) if len(groups) == 1 else None
     title = title or summary_title(groups, reading)
     if notification.is_introduction:
@@ -90,30 +91,30 @@ def compose_content(
     return MessageContent(
         id=id_,
         receiver=receiver,
-        status=_status_of(notices),
+        status=_status_of(items),
         title=title,
         cards=cards_for(groups, reading),
         lines=lines,
-        total=len(notices),
+        total=len(items),
         notes=_suppressed_notes(notification),
         links=links_for(groups[:MAX_CARDS], context),
-        labels=reading.label_facts(notice.alert.key.tenant for notice in notices),
+        labels=reading.label_facts(item.alert.key.tenant for item in items),
         footer=format_footer(id_, groups, reading),
         created_at=now,
-        alert_ids=tuple(notice.alert.key.id for notice in notices),
-        threads=_threads(notices),
-        events=tuple(event_drafts(notices, reading)),
-        records=records_for(notices, context),
-        kind=str(min(notices, key=news_order).reason),
+        alert_ids=tuple(item.alert.key.id for item in items),
+        threads=_threads(items),
+        events=tuple(event_drafts(items, reading)),
+        records=records_for(items, context),
+        kind=str(min(items, key=news_order).reason),
         command=context.command,
         page=context.public_url,
     )
 
 
-def _status_of(notices: Sequence[NotificationItem]) -> MessageStatus:
+def _status_of(items: Sequence[NotificationItem]) -> MessageStatus:
     """Return how a message looks: as its worst alert that fires."""
-    firing = [notice for notice in notices if not is_over(notice)]
-    worst = max(firing, key=lambda notice: Severity(status_for(notice)).rank, default=notices[0])
+    firing = [item for item in items if not is_over(item)]
+    worst = max(firing, key=lambda item: Severity(status_for(item)).rank, default=items[0])
     return status_for(worst)
 
 
@@ -181,7 +182,7 @@ def format_footer(
         rule = groups[0][0].alert.key.rule
         return (acknowledge_text(groups[0], reading), dated_line(message_id, context, rule=rule, now=now))
     dated = dated_line(message_id, context, now=now)
-    if all(is_over(notice) for group in groups for notice in group):
+    if all(is_over(item) for group in groups for item in group):
         return (dated,)
     return ((f"Acknowledge all that fire: {context.command} ack {message_id}",), dated)
 
@@ -203,14 +204,12 @@ def _suppressed_notes(notification: Notification) -> tuple[RichText, ...]:
     return ((f"{text}; {their} news is in this one.",),)
 
 
-def _threads(notices: Iterable[NotificationItem]) -> tuple[str, ...]:
+def _threads(items: Iterable[NotificationItem]) -> tuple[str, ...]:
     """Return the first messages about these alerts, each once; a first alert begins a thread of its own."""
     threads = dict.fromkeys(
-        notice.previous_state.thread
-        for notice in notices
-        if notice.previous_state is not None
-        and notice.reason is not NotifyReason.FIRST
-        and notice.previous_state.thread
+        item.previous_state.thread
+        for item in items
+        if item.previous_state is not None and item.reason is not NotifyReason.FIRST and item.previous_state.thread
     )
     return tuple(threads)[:MAX_THREADS]
 
@@ -218,14 +217,14 @@ def _threads(notices: Iterable[NotificationItem]) -> tuple[str, ...]:
 # For on-call services
 
 
-def build_dedup_key(topic: AlertSubject, severity: Severity) -> str:
+def build_dedup_key(subject: AlertSubject, severity: Severity) -> str:
     """Return the name of a topic at one level where something is opened and closed; the same for ever."""
-    parts = (topic.rule, topic.tenant, topic.reason, severity)
+    parts = (subject.rule, subject.tenant, subject.reason, severity)
     return f"alerter-{sha256(chr(0).join(parts).encode('utf-8', 'replace')).hexdigest()[:24]}"
 
 
 def event_drafts(
-    notices: Iterable[NotificationItem], reading: RenderContext, *, is_late: bool = False
+    items: Iterable[NotificationItem], reading: RenderContext, *, is_late: bool = False
 ) -> Iterator[OnCallEventDraft]:
     """Yield what an on-call service does about each alert: opens the worst ones, and closes everything that is over.
 
@@ -233,75 +232,75 @@ def event_drafts(
     is harmless when it is done again.
 
     Args:
-        notices: The alerts, the worst first.
+        items: The alerts, the worst first.
         reading: Who reads it.
         is_late: Whether messages before it have not arrived: then nothing is known of what is open.
     """
     opened = 0
-    for notice in notices:
-        line = AlertLine(status_for(notice), title_for((notice,), reading))
-        topic, firing = notice.alert.key.topic, _firing_level(notice)
-        if firing is not None and notice.reason is not NotifyReason.RESOLVED:
+    for item in items:
+        line = AlertLine(status_for(item), title_for((item,), reading))
+        subject, firing = item.alert.key.subject, _firing_level(item)
+        if firing is not None and item.reason is not NotifyReason.RESOLVED:
             opened += 1
             if opened <= MAX_TRIGGERED:
                 yield OnCallEventDraft(
-                    dedup_key=build_dedup_key(topic, firing),
+                    dedup_key=build_dedup_key(subject, firing),
                     action=EventAction.TRIGGER,
                     severity=firing,
                     line=line,
-                    card=card_for((notice,), reading),
-                    record=_record(notice, reading.context),
+                    card=card_for((item,), reading),
+                    record=_record(item, reading.context),
                 )
-        for severity in _other_levels(notice, firing, reading.context, is_late=is_late):
+        for severity in _other_levels(item, firing, reading.context, is_late=is_late):
             yield OnCallEventDraft(
-                dedup_key=build_dedup_key(topic, severity), action=EventAction.RESOLVE, severity=severity, line=line
+                dedup_key=build_dedup_key(subject, severity), action=EventAction.RESOLVE, severity=severity, line=line
             )
 
 
-def _firing_level(notice: NotificationItem) -> Severity | None:
+def _firing_level(item: NotificationItem) -> Severity | None:
     """Return the level at which something fires for the receiver; None where it is over for it."""
-    return None if notice.reason is NotifyReason.RESOLVED else notice.alert.key.severity
+    return None if item.reason is NotifyReason.RESOLVED else item.alert.key.severity
 
 
 def _other_levels(
-    notice: NotificationItem, firing: Severity | None, context: MessageContext, *, is_late: bool
+    item: NotificationItem, firing: Severity | None, context: MessageContext, *, is_late: bool
 ) -> list[Severity]:
     """Return the levels that may not stay open: all that the rule has, or had at the last notification.
 
     A first alert has opened nothing yet, and a reminder is of what is open already.
     """
-    if not is_late and notice.reason in {NotifyReason.FIRST, NotifyReason.REPEAT, NotifyReason.BROKEN}:
+    if not is_late and item.reason in {NotifyReason.FIRST, NotifyReason.REPEAT, NotifyReason.BROKEN}:
         return []
-    known = {notice.alert.key.severity, *context.levels_by_rule.get(notice.alert.key.rule, ())}
-    if notice.previous_state is not None:
-        known.add(notice.previous_state.severity)
+    known = {item.alert.key.severity, *context.levels_by_rule.get(item.alert.key.rule, ())}
+    if item.previous_state is not None:
+        known.add(item.previous_state.severity)
     return [severity for severity in Severity if severity in known and severity is not firing]
 
 
 # For programs
 
 
-def records_for(notices: Iterable[NotificationItem], context: MessageContext) -> tuple[AlertRecord, ...]:
+def records_for(items: Iterable[NotificationItem], context: MessageContext) -> tuple[AlertRecord, ...]:
     """Return alerts for programs, in the order of the notices, at most `MAX_RECORDS`."""
-    return tuple(_record(notice, context) for notice, _ in zip(notices, range(MAX_RECORDS), strict=False))
+    return tuple(_record(item, context) for item, _ in zip(items, range(MAX_RECORDS), strict=False))
 
 
-def _record(notice: NotificationItem, context: MessageContext) -> AlertRecord:
-    alert = notice.alert
+def _record(item: NotificationItem, context: MessageContext) -> AlertRecord:
+    alert = item.alert
     key = alert.key
-    links = links_for(((notice,),), context)
+    links = links_for(((item,),), context)
     return AlertRecord(
         id=key.id,
         rule=key.rule,
-        severity=notice.still_firing or key.severity,
+        severity=item.still_firing or key.severity,
         tenant=key.tenant,
         reason="" if alert.is_no_data else key.reason,
-        notify_reason=str(notice.reason),
-        state="resolved" if is_over(notice) else "firing",
+        notify_reason=str(item.reason),
+        state="resolved" if is_over(item) else "firing",
         value=alert.value,
-        limit="; ".join(each.limit for each in alert.evidence if each.limit),
-        firing_since=notice.firing_since or alert.began_at,
-        resolved_at=alert.resolved_at if is_over(notice) else None,
+        limit="; ".join(each.limit_text for each in alert.evidence if each.limit_text),
+        firing_since=item.firing_since or alert.firing_since,
+        resolved_at=alert.resolved_at if is_over(item) else None,
         peak=alert.peak,
         labels=context.labels_by_tenant.get(key.tenant, {}),
         links=tuple((str(link.label[0]), link.url) for link in links),
@@ -311,23 +310,23 @@ def _record(notice: NotificationItem, context: MessageContext) -> AlertRecord:
 # The same at several tenants
 
 
-def group_items(notices: Sequence[NotificationItem]) -> list[tuple[NotificationItem, ...]]:
+def group_items(items: Sequence[NotificationItem]) -> list[tuple[NotificationItem, ...]]:
     """Return the entries of a message: the same news at several tenants together, everything else on its own."""
     by_news: dict[tuple[object, ...], list[NotificationItem]] = {}
-    for notice in notices:
-        by_news.setdefault(_news(notice), []).append(notice)
+    for item in items:
+        by_news.setdefault(_news(item), []).append(item)
     groups: list[tuple[NotificationItem, ...]] = []
-    for notice in notices:
-        same = by_news[_news(notice)]
+    for item in items:
+        same = by_news[_news(item)]
         if len({each.alert.key.tenant for each in same}) < MIN_GROUPED_TENANTS:
-            groups.append((notice,))
-        elif same[0] is notice:
+            groups.append((item,))
+        elif same[0] is item:
             groups.append(tuple(same))
     return groups
 
 
-def _news(notice: NotificationItem) -> tuple[object, ...]:
-    alert = notice.alert
+def _news(item: NotificationItem) -> tuple[object, ...]:
+    alert = item.alert
     key = alert.key
-    how = (notice.reason, notice.still_firing, alert.resolution if notice.reason is NotifyReason.RESOLVED else "")
+    how = (item.reason, item.still_firing, alert.resolved_because if item.reason is NotifyReason.RESOLVED else "")
     return (key.rule, key.severity, key.reason, alert.is_no_data, *how)

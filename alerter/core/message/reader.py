@@ -25,8 +25,9 @@ from alerter.core.message.content import (
     Untrusted,
     UntrustedName,
 )
-from alerter.core.notifications import NotificationItem, NotifyReason, Receiver, next_repeat_at
+from alerter.core.notifications import NotificationItem, NotifyReason, next_repeat_at
 from alerter.core.renames import Rename
+from alerter.core.routes import Receiver
 from alerter.core.rules import RuleName
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, Tenant
 
@@ -120,18 +121,18 @@ class RenderContext:
         """The reader's clock."""
         return TimeFormatter(self.context.timezone, self.now)
 
-    def reminder_number(self, notice: NotificationItem) -> int | None:
+    def reminder_number(self, item: NotificationItem) -> int | None:
         """Return which reminder this is, from 1 on; None where it is none, or not known to be one."""
-        if notice.reason is not NotifyReason.REPEAT or notice.previous_state is None:
+        if item.reason is not NotifyReason.REPEAT or item.previous_state is None:
             return None
-        return notice.previous_state.repeats + 1
+        return item.previous_state.repeat_count + 1
 
-    def reminder_facts(self, notice: NotificationItem) -> tuple[Fact, ...]:
+    def reminder_facts(self, item: NotificationItem) -> tuple[Fact, ...]:
         """Return where a reminder stands in the row of reminders, and when the next one comes."""
-        number = self.reminder_number(notice)
-        if number is None or notice.previous_state is None:
+        number = self.reminder_number(item)
+        if number is None or item.previous_state is None:
             return ()
-        notified = replace(notice.previous_state, repeats=number, at=self.now)
+        notified = replace(item.previous_state, repeat_count=number, notified_at=self.now)
         wait = format_span(next_repeat_at(notified, self.receiver) - self.now)
         return (Fact("Reminder", (f"{number:,}, next in {wait}",)),)
 
@@ -140,35 +141,35 @@ class RenderContext:
         known = self.context.tenant_count
         return f"{len(group):,}{f' of {known:,}' if known >= len(group) else ''} tenants"
 
-    def rename_facts(self, topic: AlertSubject) -> tuple[Fact, ...]:
+    def rename_facts(self, subject: AlertSubject) -> tuple[Fact, ...]:
         """Return what the hold reason was called before, or what it is called now."""
-        rename = self.renames.get(topic)
+        rename = self.renames.get(subject)
         if rename is None:
             return ()
-        word, other = ("from ", rename.old) if topic.reason == rename.new else ("to ", rename.new)
+        word, other = ("from ", rename.old) if subject.reason == rename.new else ("to ", rename.new)
         return (Fact("Renamed", (word, UntrustedName(other, CARD_NAME), f" at {self.clock.text(rename.at)}")),)
 
-    def trend_facts(self, topic: AlertSubject) -> tuple[Fact, ...]:
+    def trend_facts(self, subject: AlertSubject) -> tuple[Fact, ...]:
         """Return what the counts were, as bars and in words."""
-        figure = self.figures.get(topic)
+        figure = self.figures.get(subject)
         if figure is None or not figure.segments:
             return ()
         return (Fact(_span_text(figure), (Bars(sparkline(figure)), f"  {trend_text(figure)}")),)
 
-    def chart_for(self, topic: AlertSubject) -> Chart | None:
+    def chart_for(self, subject: AlertSubject) -> Chart | None:
         """Return a picture of what the counts were; None where that is not known, or the receiver wants none."""
-        figure = self.figures.get(topic)
+        figure = self.figures.get(subject)
         if figure is None or not figure.segments or not self.receiver.charts:
             return None
-        is_sum = topic.reason == ALL_REASONS
-        reason = "all hold reasons" if is_sum else UntrustedName(topic.reason, HEADLINE_NAME)
-        tenant = "all tenants" if topic.tenant == ALL_TENANTS else Untrusted(topic.tenant, HEADLINE_TENANT)
+        is_sum = subject.reason == ALL_REASONS
+        reason = "all hold reasons" if is_sum else UntrustedName(subject.reason, HEADLINE_NAME)
+        tenant = "all tenants" if subject.tenant == ALL_TENANTS else Untrusted(subject.tenant, HEADLINE_TENANT)
         caption = (reason, " (", tenant, f"), {_span_text(figure)}: {trend_text(figure)}")
         return Chart(picture_svg(figure, self.context.timezone), caption)
 
-    def short_trend(self, topic: AlertSubject) -> RichText:
+    def short_trend(self, subject: AlertSubject) -> RichText:
         """Return what the counts were as a few bars, with the space behind them; empty where that is not known."""
-        figure = self.figures.get(topic)
+        figure = self.figures.get(subject)
         if figure is None or not figure.segments:
             return ()
         return (Bars(sparkline(figure, width=SHORT_TREND)), " ")
@@ -210,9 +211,9 @@ def trend_text(figure: Figure) -> str:
     return f"{first:,} → {newest.count:,}{top}"
 
 
-def format_ids(notices: Sequence[NotificationItem]) -> str:
+def format_ids(items: Sequence[NotificationItem]) -> str:
     """Return the ids of alerts, of many the first ones and how many more there are."""
-    ids = [notice.alert.key.id for notice in notices]
+    ids = [item.alert.key.id for item in items]
     more = f", +{len(ids) - MAX_IDS:,}" if len(ids) > MAX_IDS else ""
     return f"{', '.join(ids[:MAX_IDS])}{more}"
 

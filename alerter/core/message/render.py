@@ -30,8 +30,9 @@ from alerter.core.message.sanitize import truncate_middle
 from alerter.core.message.slack import escape_slack, slack_body
 from alerter.core.message.teams import teams_body, teams_runs, teams_text
 from alerter.core.message.text import MAX_NAMED_IDS, brief_body, fit_title, format_text, load_brief, text_body
-from alerter.core.notifications import Notification, Receiver
+from alerter.core.notifications import Notification
 from alerter.core.renames import Rename
+from alerter.core.routes import Receiver
 from alerter.core.series import ALL_REASONS, ALL_TENANTS
 
 #: The version of the object for programs: fields may be added to it, and none of them changes its meaning.
@@ -205,7 +206,7 @@ def short(message: Message) -> Message:
 
 def with_present_events(message: Message, firing: Iterable[Alert]) -> Message:
     """Return a message that comes late such that it opens nothing that is over by now."""
-    open_keys = {build_dedup_key(alert.key.topic, alert.key.severity) for alert in firing}
+    open_keys = {build_dedup_key(alert.key.subject, alert.key.severity) for alert in firing}
     events = tuple(
         event if event.dedup_key in open_keys or not message.alert_ids else replace(event, action=EventAction.RESOLVE)
         for event in message.events

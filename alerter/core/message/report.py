@@ -20,8 +20,8 @@ from alerter.core.message.content import (
 from alerter.core.message.draft import build_message_id, dated_line
 from alerter.core.message.reader import TimeFormatter, format_count, format_day, format_span
 from alerter.core.message.render import render
-from alerter.core.notifications import ReceiverName
 from alerter.core.review import BRIEF, EpisodeSummary, TenantWeek, WeeklyReport, most
+from alerter.core.routes import ReceiverName
 from alerter.core.series import ALL_REASONS, Tenant, from_epoch_us
 
 #: So many tenants, rules and series are named; the rest is counted.
@@ -49,7 +49,7 @@ def compose_report_content(
         ")",
     )
     span = report.review.span
-    since, until = (at.astimezone(context.timezone) for at in (span.since, span.until))
+    since, until = (at.astimezone(context.timezone) for at in (span.start_at, span.end_at))
     return MessageContent(
         id=id_,
         receiver=receiver,
@@ -98,7 +98,7 @@ def _held_card(report: WeeklyReport, context: MessageContext) -> AlertCard:
     if len(report.tenants) == 1:
         (only,) = report.tenants
         if only.highest is not None:
-            clock = TimeFormatter(context.timezone, report.review.span.until)
+            clock = TimeFormatter(context.timezone, report.review.span.end_at)
             facts.insert(0, Fact("Highest", (f"{only.highest[0]:,} at {clock.short(only.highest[1])}",)))
     else:
         facts += [

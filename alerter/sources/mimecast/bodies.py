@@ -65,7 +65,7 @@ def is_html(answer: HttpResponse) -> bool:
     return "html" in answer.headers.get("content-type", "").lower() or answer.body.lstrip()[:1] == b"<"
 
 
-def kind(value: object) -> str:
+def json_type(value: object) -> str:
     """Return what a JSON value is, in words and without quoting it."""
     kinds: tuple[tuple[type, str], ...] = (
         (bool, "true or false"),

@@ -31,7 +31,7 @@ from alerter.sources.mimecast import auth, rate_limits, responses
 from alerter.sources.mimecast.auth import OAuthKeys, SigningKeys, Token
 from alerter.sources.mimecast.lines import Lines
 from alerter.sources.mimecast.rate_limits import RateLimit
-from alerter.sources.mimecast.request_error import HttpResponse, RequestError, RetryAction, clean
+from alerter.sources.mimecast.request_error import HttpResponse, RequestError, RetryAction, strip_unprintable
 from alerter.sources.mimecast.transport import Request, RequestLimits, send
 
 _log = logging.getLogger("alerter.sources.mimecast")
@@ -105,13 +105,13 @@ class FetchReport:
         outcome: The snapshot, or why there is none.
         latency: How long that answer took; None where there was no answer at all, as for all that follows.
         clock_skew: How far this machine's clock is ahead of Mimecast's (negative: behind), exact to about a second.
-        allowance: What the rate limit still lets through.
+        rate_limit: What the rate limit still lets through.
     """
 
     outcome: Snapshot | SourceError
     latency: timedelta | None = None
     clock_skew: timedelta | None = None
-    allowance: RateLimit | None = None
+    rate_limit: RateLimit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,12 +201,12 @@ class MimecastSource:
         tried: set[RetryAction] = set()
         while True:
             # An attempt that must be quick has all the time: the one with more time comes later.
-            is_last = RetryAction.AGAIN in tried or within is not None
+            is_last = RetryAction.RETRY in tried or within is not None
             try:
                 return self._attempt(deadline=min(deadline, give_up_at), is_last=is_last)
             except RequestError as error:
                 fault = error
-            if fault.remedy is RetryAction.RENEW:
+            if fault.remedy is RetryAction.RENEW_TOKEN:
                 self._set_token(None)
             pause = self._pause_before_retry(fault, tried, deadline=deadline)
             if self._monotonic() + (pause or 0.0) >= give_up_at and not self._stop.is_set():
@@ -220,7 +220,7 @@ class MimecastSource:
             tried.add(fault.remedy)
             self._stop.wait(pause)
 
-    def probe(self) -> FetchReport:
+    def fetch_with_report(self) -> FetchReport:
         """Return what a fetch comes to, be it good or not, with what can be measured on the way."""
         self._last = None
         try:
@@ -301,7 +301,7 @@ class MimecastSource:
             _log.debug(
                 "mimecast answered tenant=%s path=%s status=%d body_bytes=%d sent_id=%s request_id=%s",
                 *(self._tenant, path, answer.status, len(answer.body), request_id),
-                self._redacted(clean(answer.headers.get("x-request-id", "-"))),
+                self._redacted(strip_unprintable(answer.headers.get("x-request-id", "-"))),
             )
         return answer, self._last.at
 
@@ -314,7 +314,7 @@ class MimecastSource:
         except RequestError as fault:
             fault.request_id = answer.headers.get("x-request-id") or request_id
             skew = rate_limits.clock_skew(answer, now=now)
-            is_signature = isinstance(self._keys, SigningKeys) and fault.remedy is RetryAction.RENEW
+            is_signature = isinstance(self._keys, SigningKeys) and fault.remedy is RetryAction.RENEW_TOKEN
             if is_signature:
                 fault.remedy = RetryAction.NONE
             if is_signature and skew is not None and abs(skew) > MAX_SKEW:
@@ -326,7 +326,7 @@ class MimecastSource:
         """Return how many seconds to wait before trying again, or None where that cannot help."""
         if fault.remedy is RetryAction.NONE or fault.remedy in tried or self._stop.is_set():
             return None
-        if fault.remedy is RetryAction.RENEW:
+        if fault.remedy is RetryAction.RENEW_TOKEN:
             return 0.0
         wait = fault.wait or timedelta()
         pause = max(wait, self._limits.retry_wait).total_seconds()
@@ -368,7 +368,7 @@ class MimecastSource:
                 assert_never(fault.cause)
 
     def _request_id(self, fault: RequestError) -> str | None:
-        return None if fault.request_id is None else self._redacted(clean(fault.request_id))
+        return None if fault.request_id is None else self._redacted(strip_unprintable(fault.request_id))
 
     def _redacted(self, text: str) -> str:
         """Return a text without secrets (a server may echo them), and then short: a cut secret would not be found."""
@@ -383,7 +383,7 @@ def _probe(outcome: Snapshot | SourceError, last: _Exchange | None) -> FetchRepo
         outcome=outcome,
         latency=last.latency,
         clock_skew=rate_limits.clock_skew(last.answer, now=last.at),
-        allowance=rate_limits.allowance(last.answer, now=last.at),
+        rate_limit=rate_limits.rate_limit(last.answer, now=last.at),
     )
 
 

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from alerter.errors import Cause
 from alerter.sources.mimecast.bodies import is_html
-from alerter.sources.mimecast.rate_limits import longest, rate_limit_reset, retry_after
-from alerter.sources.mimecast.request_error import MAX_TEXT, HttpResponse, RequestError, RetryAction, clean
+from alerter.sources.mimecast.rate_limits import max_wait, rate_limit_reset, retry_after
+from alerter.sources.mimecast.request_error import MAX_TEXT, HttpResponse, RequestError, RetryAction, strip_unprintable
 
 #: The errors of one answer that are quoted.
 MAX_COMPLAINTS = 3
@@ -43,8 +43,8 @@ class _Complaint:
 #: Codes as recorded or seen in published integrations; the first pattern that matches decides.
 _MEANING_BY_CODE: tuple[tuple[re.Pattern[str], Cause, RetryAction], ...] = (
     # known to come and go with good keys, so that the first one is tried again
-    (re.compile(r"err_developer_key"), Cause.WRONG_KEYS, RetryAction.AGAIN),
-    (re.compile(r"err_xdk_invalid_signature"), Cause.WRONG_KEYS, RetryAction.RENEW),
+    (re.compile(r"err_developer_key"), Cause.WRONG_KEYS, RetryAction.RETRY),
+    (re.compile(r"err_xdk_invalid_signature"), Cause.WRONG_KEYS, RetryAction.RENEW_TOKEN),
     (re.compile(r"err_xdk_binding_expired"), Cause.KEYS_EXPIRED, RetryAction.NONE),
     (re.compile(r"app_forbidden"), Cause.PRODUCT_MISSING, RetryAction.NONE),
     (re.compile(r"err_xdk_operation_forbidden.*"), Cause.PERMISSION_MISSING, RetryAction.NONE),
@@ -52,7 +52,7 @@ _MEANING_BY_CODE: tuple[tuple[re.Pattern[str], Cause, RetryAction], ...] = (
     (
         re.compile(r"token_expired|token_verification_failed|unauthorized( request)?"),
         Cause.WRONG_KEYS,
-        RetryAction.RENEW,
+        RetryAction.RENEW_TOKEN,
     ),
     (re.compile(r"err_rate_limit.*"), Cause.RATE_LIMITED, RetryAction.NONE),
     # Amazon's gateway says so of a path that it does not know
@@ -62,7 +62,7 @@ _MEANING_BY_CODE: tuple[tuple[re.Pattern[str], Cause, RetryAction], ...] = (
 )
 
 _MEANING_BY_STATUS: Mapping[int, tuple[Cause, RetryAction]] = {
-    HTTPStatus.UNAUTHORIZED: (Cause.WRONG_KEYS, RetryAction.RENEW),
+    HTTPStatus.UNAUTHORIZED: (Cause.WRONG_KEYS, RetryAction.RENEW_TOKEN),
     HTTPStatus.FORBIDDEN: (Cause.PERMISSION_MISSING, RetryAction.NONE),
     HTTPStatus.NOT_FOUND: (Cause.WRONG_HOST, RetryAction.NONE),
     HTTPStatus.METHOD_NOT_ALLOWED: (Cause.WRONG_HOST, RetryAction.NONE),
@@ -71,24 +71,24 @@ _MEANING_BY_STATUS: Mapping[int, tuple[Cause, RetryAction]] = {
 }
 
 
-def failure(
+def classify_response(
     status: int, envelope: dict[str, object], answer: HttpResponse, *, now: datetime, place: str = "HTTP"
 ) -> RequestError:
     """Return what a refused request means: by status where that is plain, by code where one is known."""
-    detail = f"{place} {status}{quoted(envelope, answer)}"
+    detail = f"{place} {status}{quote_api_errors(envelope, answer)}"
     complaints = parse_api_errors(envelope)
     cause, remedy = _meaning(status, complaints, envelope, answer)
     if HTTPStatus.TOO_MANY_REQUESTS in (status, answer.status) or cause is Cause.RATE_LIMITED:
-        wait = longest(retry_after(answer, now=now), rate_limit_reset(answer, now=now))
+        wait = max_wait(retry_after(answer, now=now), rate_limit_reset(answer, now=now))
         if wait is not None:
             detail += f"; it asks to wait {wait.total_seconds():.0f} s"
         return RequestError(
-            Cause.RATE_LIMITED, detail, remedy=RetryAction.AGAIN if wait is not None else RetryAction.NONE, wait=wait
+            Cause.RATE_LIMITED, detail, remedy=RetryAction.RETRY if wait is not None else RetryAction.NONE, wait=wait
         )
     if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
         return RequestError(Cause.WRONG_HOST, f"{detail}: redirects to {_redirect_host(answer)}, which is not followed")
     if any(complaint.retryable for complaint in complaints) and cause is Cause.MIMECAST_ERROR:
-        remedy = RetryAction.AGAIN
+        remedy = RetryAction.RETRY
     return RequestError(cause, detail, remedy=remedy, wait=retry_after(answer, now=now))
 
 
@@ -100,7 +100,7 @@ def _meaning(
             if pattern.fullmatch(code.casefold()):
                 return cause, remedy
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Cause.MIMECAST_ERROR, RetryAction.AGAIN
+        return Cause.MIMECAST_ERROR, RetryAction.RETRY
     if is_html(answer):
         return Cause.WRONG_HOST, RetryAction.NONE
     if status in _MEANING_BY_STATUS:
@@ -136,8 +136,8 @@ def _remarks(envelope: dict[str, object], answer: HttpResponse) -> list[str]:
     errors = envelope.get("errors")
     within = [envelope, envelope.get("fault"), *(errors[:MAX_COMPLAINTS] if isinstance(errors, list) else ())]
     values = (place.get(key) for place in within if isinstance(place, dict) for key in _REMARKS)
-    texts = [clean(value) for value in values if isinstance(value, str)]
-    if kind_of_error := clean(answer.headers.get("x-amzn-errortype", "")):
+    texts = [strip_unprintable(value) for value in values if isinstance(value, str)]
+    if kind_of_error := strip_unprintable(answer.headers.get("x-amzn-errortype", "")):
         texts.append(kind_of_error)
     if not envelope and not texts:
         texts.append(_words_of(answer))
@@ -147,7 +147,7 @@ def _remarks(envelope: dict[str, object], answer: HttpResponse) -> list[str]:
 def _words_of(answer: HttpResponse) -> str:
     """Return the beginning of plain text; of a web page, or of JSON that is broken, nothing."""
     beginning = answer.body[:_BEGINNING_BYTES].decode("utf-8", "replace")
-    return "" if is_html(answer) or beginning.lstrip()[:1] in {"{", "["} else clean(beginning)
+    return "" if is_html(answer) or beginning.lstrip()[:1] in {"{", "["} else strip_unprintable(beginning)
 
 
 def _failed_items(fail: object) -> Iterator[dict[str, object]]:
@@ -168,10 +168,10 @@ def _text(value: object) -> str:
     """Return a code or message as text; some gateways number theirs. Anything else is not one."""
     if type(value) is int and abs(value) <= MAX_CODE:
         return str(value)
-    return clean(value) if isinstance(value, str) else ""
+    return strip_unprintable(value) if isinstance(value, str) else ""
 
 
-def quoted(envelope: dict[str, object], answer: HttpResponse) -> str:
+def quote_api_errors(envelope: dict[str, object], answer: HttpResponse) -> str:
     """Return what an answer complains about, in brackets and after a space, or nothing."""
     texts = [str(complaint) or "an error without code and message" for complaint in parse_api_errors(envelope)]
     texts = texts or _remarks(envelope, answer)
@@ -184,4 +184,4 @@ def _redirect_host(answer: HttpResponse) -> str:
         host = urlsplit(answer.headers.get("location", "")[:MAX_TEXT]).hostname
     except ValueError:
         return "an address that is none"
-    return clean(host) if host else "another path of the same host"
+    return strip_unprintable(host) if host else "another path of the same host"

@@ -67,7 +67,7 @@ def _proxy(link: BaseException) -> RequestError:
     if answer := re.search(r"Tunnel connection failed: (\d{3})", " ".join(texts)):
         wants = ": it wants a user name and a password" if answer[1] == "407" else ""
         return RequestError(Cause.UNREACHABLE, f"{which} answers HTTP {answer[1]}{wants}")
-    return RequestError(Cause.UNREACHABLE, f"{which} {_why_no_proxy(link)}", remedy=RetryAction.AGAIN)
+    return RequestError(Cause.UNREACHABLE, f"{which} {_why_no_proxy(link)}", remedy=RetryAction.RETRY)
 
 
 def _why_no_proxy(link: BaseException) -> str:
@@ -99,7 +99,7 @@ def _dns(link: BaseException) -> RequestError:
     return RequestError(
         Cause.DNS,
         f"the host name does not resolve: {reason}",
-        remedy=RetryAction.AGAIN if is_passing else RetryAction.NONE,
+        remedy=RetryAction.RETRY if is_passing else RetryAction.NONE,
     )
 
 
@@ -120,7 +120,7 @@ def _tls(link: BaseException) -> RequestError:
 def _timeout(link: BaseException) -> RequestError:
     unanswered = next((each for each in _links(link) if isinstance(each, Unanswered)), None)
     said = "no connection or no answer in time" if unanswered is None else f"no connection: {unanswered.strerror}"
-    return RequestError(Cause.TIMEOUT, said, remedy=RetryAction.AGAIN)
+    return RequestError(Cause.TIMEOUT, said, remedy=RetryAction.RETRY)
 
 
 def _broken(link: BaseException) -> RequestError:
@@ -132,15 +132,15 @@ def _broken(link: BaseException) -> RequestError:
         return RequestError(Cause.TLS, fault_of_authorities() or "the file of trusted authorities does not exist")
     strerror = system.strerror if isinstance(system, OSError) else None
     reason = strerror.lower() if strerror else "it broke"
-    return RequestError(Cause.UNREACHABLE, f"no connection to the host: {reason}", remedy=RetryAction.AGAIN)
+    return RequestError(Cause.UNREACHABLE, f"no connection to the host: {reason}", remedy=RetryAction.RETRY)
 
 
 def _disconnected(_: BaseException) -> RequestError:
-    return RequestError(Cause.UNREACHABLE, "the host closed the connection without an answer", remedy=RetryAction.AGAIN)
+    return RequestError(Cause.UNREACHABLE, "the host closed the connection without an answer", remedy=RetryAction.RETRY)
 
 
 def _cut_off(_: BaseException) -> RequestError:
-    return RequestError(Cause.UNREACHABLE, "the answer was cut off", remedy=RetryAction.AGAIN)
+    return RequestError(Cause.UNREACHABLE, "the answer was cut off", remedy=RetryAction.RETRY)
 
 
 def _not_http(link: BaseException) -> RequestError:
@@ -161,7 +161,7 @@ def _proxy_setting(_: BaseException) -> RequestError:
 def _unknown(error: BaseException) -> RequestError:
     if isinstance(error, requests.RequestException | HTTPError | OSError):
         return RequestError(
-            Cause.UNREACHABLE, f"no connection to the host ({type(error).__name__})", remedy=RetryAction.AGAIN
+            Cause.UNREACHABLE, f"no connection to the host ({type(error).__name__})", remedy=RetryAction.RETRY
         )
     return RequestError(Cause.NOT_UNDERSTOOD, f"the answer breaks the HTTP library ({type(error).__name__})")
 

@@ -60,7 +60,7 @@ def rate_limit_reset(answer: HttpResponse, *, now: datetime) -> timedelta | None
     return _bounded(number / 1000)
 
 
-def allowance(answer: HttpResponse, *, now: datetime) -> RateLimit | None:
+def rate_limit(answer: HttpResponse, *, now: datetime) -> RateLimit | None:
     """Return what `X-RateLimit-Limit`, `-Remaining` and `-Reset` say; None without one of the first two."""
     texts = [answer.headers.get(f"x-ratelimit-{name}", "").strip() for name in ("limit", "remaining")]
     if not all(_COUNT.fullmatch(text) for text in texts):
@@ -73,7 +73,7 @@ def _bounded(seconds: float) -> timedelta:
     return timedelta(seconds=min(max(seconds, 0.0), _MAX_WAIT.total_seconds()))
 
 
-def longest(*waits: timedelta | None) -> timedelta | None:
+def max_wait(*waits: timedelta | None) -> timedelta | None:
     """Return the longest of several waits, or None if none is known."""
     return max((wait for wait in waits if wait is not None), default=None)
 

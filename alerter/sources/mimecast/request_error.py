@@ -16,9 +16,9 @@ class RetryAction(StrEnum):
 
     NONE = "none"
     #: The same again: the connection broke, or Mimecast stumbled.
-    AGAIN = "again"
+    RETRY = "again"
     #: New credentials: the token or signature of this request was refused.
-    RENEW = "renew"
+    RENEW_TOKEN = "renew"  # noqa: S105 - an action
 
 
 #: The characters of a text from outside that are read: twice the longest token.
@@ -56,7 +56,7 @@ class HttpResponse:
     body: bytes
 
 
-def clean(text: str) -> str:
+def strip_unprintable(text: str) -> str:
     """Return foreign text on one line, with everything unprintable gone (also bidi controls and surrogates).
 
     It is cut where nobody reads any more, but not as short as it will be shown, and before the word that is cut there:

@@ -14,8 +14,8 @@ from http import HTTPStatus
 from alerter.core.series import NO_REASON, HoldReason
 from alerter.errors import Cause
 from alerter.sources.mimecast.auth import is_header_text
-from alerter.sources.mimecast.bodies import describe_body, is_html, kind, parse_error_object, parse_json
-from alerter.sources.mimecast.errors import failure, parse_api_errors, quoted
+from alerter.sources.mimecast.bodies import describe_body, is_html, json_type, parse_error_object, parse_json
+from alerter.sources.mimecast.errors import classify_response, parse_api_errors, quote_api_errors
 from alerter.sources.mimecast.request_error import HttpResponse, RequestError, RetryAction
 
 #: The largest count that every database and every JSON reader keeps exactly.
@@ -60,7 +60,7 @@ def parse_hold_summary(answer: HttpResponse, *, now: datetime) -> dict[HoldReaso
     meta = _meta_of_success(envelope, answer, now=now)
     data = envelope.get("data")
     if not isinstance(data, list):
-        raise _odd(f"data must be a list, got {kind(data)}")
+        raise _odd(f"data must be a list, got {json_type(data)}")
     _refuse_part(meta, len(data))
     counts: dict[HoldReason, int] = {}
     for number, row in enumerate(data, start=1):
@@ -83,11 +83,11 @@ def parse_token(answer: HttpResponse, *, now: datetime) -> TokenGrant:
         envelope = _json_object(answer, now=now)
         _refuse_failures(envelope, answer, now=now)
     except RequestError as fault:
-        fault.remedy = RetryAction.NONE if fault.remedy is RetryAction.RENEW else fault.remedy
+        fault.remedy = RetryAction.NONE if fault.remedy is RetryAction.RENEW_TOKEN else fault.remedy
         raise
     token, token_type = envelope.get("access_token"), envelope.get("token_type", "Bearer")
     if not isinstance(token, str) or not is_header_text(token) or len(token) > MAX_TOKEN_LENGTH:
-        found = "one that fits into no header" if isinstance(token, str) else kind(token)
+        found = "one that fits into no header" if isinstance(token, str) else json_type(token)
         raise _odd(f"the token answer must have a text access_token, got {found}")
     if not isinstance(token_type, str) or token_type.casefold() != "bearer":
         raise _odd("the token answer must have the token_type Bearer, got another")
@@ -97,7 +97,7 @@ def parse_token(answer: HttpResponse, *, now: datetime) -> TokenGrant:
 def _json_object(answer: HttpResponse, *, now: datetime) -> dict[str, object]:
     """Return the JSON object of a body with HTTP 200."""
     if answer.status != HTTPStatus.OK:
-        raise failure(answer.status, parse_error_object(answer), answer, now=now)
+        raise classify_response(answer.status, parse_error_object(answer), answer, now=now)
     if is_html(answer):
         raise RequestError(Cause.WRONG_HOST, "HTTP 200 with a web page where JSON was expected")
     if not answer.body.strip():
@@ -109,7 +109,7 @@ def _json_object(answer: HttpResponse, *, now: datetime) -> dict[str, object]:
             f"the body must be a JSON object, got {len(answer.body)} bytes that are not: {describe_body(error)}"
         ) from None
     if not isinstance(value, dict):
-        raise _odd(f"the body must be a JSON object, got {kind(value)}")
+        raise _odd(f"the body must be a JSON object, got {json_type(value)}")
     return value
 
 
@@ -123,9 +123,9 @@ def _refuse_failures(envelope: dict[str, object], answer: HttpResponse, *, now: 
         return
     if parse_api_errors(envelope):
         place, said = ("HTTP", answer.status) if status is None else (_IN_META, status)
-        raise failure(said, envelope, answer, now=now, place=place)
+        raise classify_response(said, envelope, answer, now=now, place=place)
     if status not in {None, HTTPStatus.OK}:
-        raise failure(status or 0, envelope, answer, now=now, place=_IN_META)
+        raise classify_response(status or 0, envelope, answer, now=now, place=_IN_META)
 
 
 _IN_META = "HTTP 200 with meta.status"
@@ -142,10 +142,12 @@ def _meta_of_success(envelope: dict[str, object], answer: HttpResponse, *, now: 
     """Return `meta` where `fail` is empty and it says 200."""
     fail, meta = envelope.get("fail"), envelope.get("meta")
     if not isinstance(fail, list):
-        raise _odd(f"fail must be an empty list, got {kind(fail)}{quoted(envelope, answer)}")
+        raise _odd(f"fail must be an empty list, got {json_type(fail)}{quote_api_errors(envelope, answer)}")
     _refuse_failures(envelope, answer, now=now)
     if not isinstance(meta, dict) or _status_of(envelope) is None:
-        raise _odd(f"meta.status must be a number, got {kind(meta.get('status') if isinstance(meta, dict) else None)}")
+        raise _odd(
+            f"meta.status must be a number, got {json_type(meta.get('status') if isinstance(meta, dict) else None)}"
+        )
     return meta
 
 
@@ -168,14 +170,14 @@ def _refuse_part(meta: dict[str, object], rows: int) -> None:
 def _row(row: object, number: int) -> tuple[HoldReason, int]:
     """Return one row's hold reason and held messages."""
     if not isinstance(row, dict):
-        raise _odd(f"row {number} must be an object, got {kind(row)}")
+        raise _odd(f"row {number} must be an object, got {json_type(row)}")
     return _reason(row.get("policyInfo"), number), _count(row.get("numberOfItems"), number)
 
 
 def _reason(name: object, number: int) -> HoldReason:
     """Return a name verbatim, unless a database could not keep it."""
     if not isinstance(name, str):
-        raise _odd(f"row {number}: policyInfo must be a text, got {kind(name)}")
+        raise _odd(f"row {number}: policyInfo must be a text, got {json_type(name)}")
     if len(name) > MAX_NAME_LENGTH:
         raise _odd(f"row {number}: policyInfo must have at most {MAX_NAME_LENGTH} characters, got {len(name)}")
     if _UNSTORABLE.search(name):
@@ -189,7 +191,7 @@ def _count(value: object, number: int) -> int:
         value = int(value)
     if type(value) is not int:
         other = " that is none" if isinstance(value, str) else ""
-        raise _odd(f"row {number}: numberOfItems must be a whole number, got {kind(value)}{other}")
+        raise _odd(f"row {number}: numberOfItems must be a whole number, got {json_type(value)}{other}")
     if not 0 <= value <= MAX_COUNT:
         raise _odd(f"row {number}: numberOfItems must be from 0 to 2^53, got {'less' if value < 0 else 'more'}")
     return value
@@ -200,7 +202,7 @@ def _lifetime(seconds: object) -> timedelta:
     if isinstance(seconds, str) and _DIGITS.fullmatch(seconds):
         seconds = int(seconds)
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        raise _odd(f"the token answer must have expires_in in seconds, got {kind(seconds)}")
+        raise _odd(f"the token answer must have expires_in in seconds, got {json_type(seconds)}")
     if not 0 < seconds <= MAX_TOKEN_LIFETIME.total_seconds():
         raise _odd("the token answer must have an expires_in between 0 and a year, got one beyond")
     return timedelta(seconds=seconds)

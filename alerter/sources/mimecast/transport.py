@@ -73,7 +73,7 @@ def send(request: Request, bounds: RequestLimits, *, lines: Lines, stop: threadi
         if left <= 0:
             exchange.cut()
             raise RequestError(
-                Cause.TIMEOUT, f"no complete answer within {bounds.total_seconds:.3g} s", remedy=RetryAction.AGAIN
+                Cause.TIMEOUT, f"no complete answer within {bounds.total_seconds:.3g} s", remedy=RetryAction.RETRY
             )
     return exchange.answer()
 
@@ -218,7 +218,7 @@ def _unpacked(packed: bytes, limit: int) -> bytes:
     if len(body) > limit:
         raise _too_large(limit)
     if not decoder.eof:
-        raise RequestError(Cause.UNREACHABLE, "the compressed body was cut off", remedy=RetryAction.AGAIN)
+        raise RequestError(Cause.UNREACHABLE, "the compressed body was cut off", remedy=RetryAction.RETRY)
     return body
 
 

@@ -4,7 +4,7 @@ import platform
 from collections.abc import Iterator
 
 from alerter import __version__
-from alerter.humanize import counted, rough, size_text
+from alerter.humanize import count_text, short_duration_text, size_text
 from alerter.web.context import Screen, View
 
 MAX_SLOWEST = 10
@@ -32,7 +32,7 @@ def about(view: View) -> Screen:
 
 def _facts(view: View) -> Iterator[tuple[str, str]]:
     yield "Version", f"{__version__}, Python {platform.python_version()}"
-    yield "Watches", f"{counted(len(view.config.tenants), 'tenant')}, {counted(len(view.config.rules), 'rule')}"
+    yield "Watches", f"{count_text(len(view.config.tenants), 'tenant')}, {count_text(len(view.config.rules), 'rule')}"
     size = view.reader.retention.database_size(now=view.now)
     yield "Database", f"{size_text(size.size_bytes)}, {size_text(size.free_bytes)} of it free"
     if size.bytes_per_day is not None:
@@ -40,7 +40,7 @@ def _facts(view: View) -> Iterator[tuple[str, str]]:
         yield "Growth", f"{sign}{size_text(abs(size.bytes_per_day))} a day"
     since = view.reader.polls.first_poll_at()
     if since is not None:
-        yield "History", f"{rough(view.now - since)} of it"
+        yield "History", f"{short_duration_text(view.now - since)} of it"
     pings = view.sources.health.pings()
     if view.config.service.heartbeat_url is not None:
         yield "Heartbeat", ", ".join(f"{number:,} {outcome}" for outcome, number in pings.items()) or "no ping yet"

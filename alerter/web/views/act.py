@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 
 from alerter.core.actions import ActionOrigin, Actor
 from alerter.core.alerts import Alert, AlertState
-from alerter.core.conditions import Subject
-from alerter.core.mutes import AlertMatcher, Silence
-from alerter.core.rules import Selector, Severity, literal_glob, selector_of
+from alerter.core.conditions import InputKind
+from alerter.core.rules import Severity
+from alerter.core.selectors import Selector, build_selector, literal_glob
+from alerter.core.silences import AlertMatcher, Silence
 from alerter.errors import ActionRefused, AlertNotFound
-from alerter.humanize import counted
+from alerter.humanize import count_text
 from alerter.jobs import silence as job
 from alerter.queries.alerts import find_alerts, worst_first
 from alerter.queries.mutes import matcher_text
@@ -190,10 +191,10 @@ def _form(
     matches = []
     preview = "Say what is to be silenced: at least one of tenant, hold reason, rule and severity."
     try:
-        matcher = matcher_of(view, values)
+        matcher = build_matcher(view, values)
         found = matches_now(view, matcher)
         matches = alert_rows(view, found[:_MAX_MATCHES])
-        preview = f"It is for {matcher_text(matcher)}: {counted(len(found), 'alert')} of this moment."
+        preview = f"It is for {matcher_text(matcher)}: {count_text(len(found), 'alert')} of this moment."
         must_confirm = must_confirm or _share(view, matcher) > MUST_CONFIRM_ABOVE
     except HttpError as error:
         if any(values[name] for name in _FIELDS[:4]):
@@ -228,7 +229,7 @@ def _is_matched(view: View, matcher: AlertMatcher, alert: Alert) -> bool:
     return matcher.matches(alert, view.config.labels_by_tenant.get(alert.key.tenant, {}))
 
 
-def matcher_of(view: View, values: dict[str, str]) -> AlertMatcher:
+def build_matcher(view: View, values: dict[str, str]) -> AlertMatcher:
     """Return what a silence is for.
 
     Raises:
@@ -243,7 +244,7 @@ def matcher_of(view: View, values: dict[str, str]) -> AlertMatcher:
             400, "expected at least one of tenant, reason, rule and severity, other than '*'", field="tenant"
         )
     return AlertMatcher(
-        tenants=selector_of([wanted["tenant"]], view.config.tenants) if "tenant" in wanted else Selector(),
+        tenants=build_selector([wanted["tenant"]], view.config.tenants) if "tenant" in wanted else Selector(),
         reasons=_reasons(view, wanted["reason"]) if "reason" in wanted else Selector(),
         rules=_rules(view, wanted.get("rule", "")),
         severities=frozenset({Severity(severity)}) if severity else frozenset(),
@@ -254,15 +255,15 @@ def _reasons(view: View, text: str) -> Selector:
     # A name as it is shown selects itself; only what may be a pattern needs the names that there are.
     is_pattern = bool(set(text) & set("*?!\\\N{REPLACEMENT CHARACTER}"))
     known: list[HoldReason] = view.reader.history.reason_names() if is_pattern else []
-    return selector_of([text], known)
+    return build_selector([text], known)
 
 
 def _rules(view: View, text: str) -> Selector:
     """Return the rules that a silence is for; those about missing data must be named."""
     names = [rule.name for rule in view.config.rules]
     if text:
-        return selector_of([text], names)
-    hidden = [rule.name for rule in view.config.rules if rule.subject is Subject.POLLING]
+        return build_selector([text], names)
+    hidden = [rule.name for rule in view.config.rules if rule.input_kind is InputKind.POLLING]
     return Selector(tuple(f"!{literal_glob(name)}" for name in dict.fromkeys(hidden)))
 
 
@@ -272,7 +273,7 @@ def asked_silence(view: View, values: dict[str, str]) -> Silence:
     Raises:
         HttpError: A field is wrong.
     """
-    matcher = matcher_of(view, values)
+    matcher = build_matcher(view, values)
     comment = _comment(values["comment"])
     if not comment:
         raise HttpError(400, "comment: expected why, found nothing", field="comment")
@@ -281,7 +282,7 @@ def asked_silence(view: View, values: dict[str, str]) -> Silence:
         job.check_end(end, view.zone, start=view.now, now=view.now)
     except ValueError as error:
         raise HttpError(400, f"for: {error}", field="for") from None
-    return Silence(id=0, matcher=matcher, author=view.visitor.author, comment=comment, since=view.now, until=end)
+    return Silence(id=0, matcher=matcher, author=view.visitor.author, comment=comment, starts_at=view.now, ends_at=end)
 
 
 def _share(view: View, matcher: AlertMatcher) -> float:

@@ -5,10 +5,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 from alerter.core.alerts import Alert
-from alerter.core.rules import RuleName, Severity, literal_glob
+from alerter.core.rules import RuleName, Severity
+from alerter.core.selectors import literal_glob
 from alerter.core.series import ALL_REASONS, ALL_TENANTS
 from alerter.errors import AlertNotFound
-from alerter.humanize import rough
+from alerter.humanize import short_duration_text
 from alerter.queries.actions import load_actions
 from alerter.queries.alerts import alert_facts, because_text, find_alerts
 from alerter.queries.explain import explain
@@ -87,8 +88,8 @@ def alert(view: View, id: str) -> Screen | Response:  # noqa: A002 - the name in
     if one.key.id != id.lower():
         return redirect(one.key.id)
     mutes = active_mutes(view, [one])
-    acknowledgement = mutes.mutes.acknowledgements.get(one.key.topic)
-    mute, words = mutes.mute_of(one), Wording(view.zone, view.now)
+    acknowledgement = mutes.mutes.acknowledgements.get(one.key.subject)
+    mute, words = mutes.mute_for(one), Wording(view.zone, view.now)
     history = view.reader.alerts.transitions(alert_id=one.key.id, limit=PAGE_ROWS)
     records = view.reader.outbox.deliveries_for_alerts([one.key.id], until=view.now, limit=MAX_DELIVERIES)
     values = {
@@ -97,7 +98,7 @@ def alert(view: View, id: str) -> Screen | Response:  # noqa: A002 - the name in
         "over_text": _over_text(view, one),
         "found_mute": mute is not None,
         "mute_text": mute_text(mute, view.zone),
-        "acknowledgement": acknowledgement is not None and acknowledgement.holds(one),
+        "acknowledgement": acknowledgement is not None and acknowledgement.covers(one),
         "facts": alert_facts(one, mutes),
         "runbook": next((rule.runbook for rule in view.config.rules if rule.name == one.key.rule), ""),
         "deliveries": [
@@ -112,8 +113,8 @@ def alert(view: View, id: str) -> Screen | Response:  # noqa: A002 - the name in
         "history": [
             {
                 "at": each.at,
-                "before": each.before,
-                "after": "resolved" if each.is_resolution else each.after,
+                "before": each.from_state,
+                "after": "resolved" if each.is_resolution else each.to_state,
                 "because": because_text(each, view.zone),
             }
             for each in history
@@ -155,8 +156,8 @@ def _several(view: View, found: tuple[Alert, ...]) -> Screen:
 def _over_text(view: View, alert: Alert) -> str:
     if alert.resolved_at is None:
         return ""
-    lasted = f", after {rough(alert.duration)}" if alert.duration is not None else ""
-    because = f" ({alert.resolution})" if alert.resolution else ""
+    lasted = f", after {short_duration_text(alert.duration)}" if alert.duration is not None else ""
+    because = f" ({alert.resolved_because})" if alert.resolved_because else ""
     return f"It resolved at {local_text(alert.resolved_at, view.zone)}{lasted}{because}. Nothing is left to do."
 
 
@@ -171,7 +172,7 @@ def _decisions(view: View, alert: Alert, *, is_notified: bool) -> list[tuple[str
     words = Wording(view.zone, view.now)
     return [
         (each.receiver.name, words.why(each, notified=is_notified))
-        for story in found.stories
+        for story in found.rules
         for each in story.decisions_made
     ]
 

@@ -11,12 +11,12 @@ from typing import Any, Final
 
 from alerter import __version__
 from alerter.core.alerts import Alert
-from alerter.core.mutes import Silence
 from alerter.core.rules import Severity
+from alerter.core.silences import Silence
 from alerter.errors import ActionRefused, AlertNotFound
 from alerter.jobs import silence as job
 from alerter.queries.actions import load_actions
-from alerter.queries.alerts import alert_details_json, alert_json, find_alert, notified_of
+from alerter.queries.alerts import alert_details_json, alert_json, find_alert, notification_states_for
 from alerter.queries.history import history_json
 from alerter.queries.mutes import silence_json, silence_state
 from alerter.queries.notifications import delivery_json
@@ -24,7 +24,7 @@ from alerter.queries.tenants import tenant_json
 from alerter.storage import DeliveryFilter
 from alerter.web.context import View
 from alerter.web.request import HttpError, Response, json_response
-from alerter.web.views.act import actor, asked_silence, matcher_of, matches_now, record, retry_delivery, send_test
+from alerter.web.views.act import actor, asked_silence, build_matcher, matches_now, record, retry_delivery, send_test
 from alerter.web.views.alerts import alert_filter
 from alerter.web.views.explain import known_reason, report
 from alerter.web.views.notifications import STATES as DELIVERY_STATES
@@ -118,9 +118,11 @@ def _found(view: View, name: str) -> Alert:
 
 def _alert(view: View, found: Alert) -> Mapping[str, object]:
     transitions = view.reader.alerts.transitions(alert_id=found.key.id, limit=MAX_LIMIT)
-    states = view.reader.notifications.states_of(found.key.topic)
+    states = view.reader.notifications.states_of(found.key.subject)
     actions = load_actions(view.reader, view.config, found, until=view.now)
-    return alert_details_json(found, active_mutes(view, [found]), transitions, notified_of(found, states), actions)
+    return alert_details_json(
+        found, active_mutes(view, [found]), transitions, notification_states_for(found, states), actions
+    )
 
 
 def acknowledge(view: View, id: str) -> Response:  # noqa: A002 - the name in the path
@@ -176,7 +178,7 @@ def add_silence(view: View) -> Response:
     values |= {"comment": _text(document, "comment", most=1000), "for": _span(document)}
     asked = asked_silence(view, values)
     if document.get("dry_run") is True:
-        matches = matches_now(view, matcher_of(view, values))
+        matches = matches_now(view, build_matcher(view, values))
         mutes = active_mutes(view, matches)
         shown = {**silence_json(asked, now=view.now), "silence": None}
         return json_response({**shown, "matches": [alert_json(each, mutes) for each in matches]})
@@ -190,7 +192,7 @@ def add_silence(view: View) -> Response:
 
 def _is_same(one: Silence, other: Silence) -> bool:
     # Two calls of one program a moment apart mean the same end.
-    is_close = abs(one.until - other.until) < timedelta(minutes=1)
+    is_close = abs(one.ends_at - other.ends_at) < timedelta(minutes=1)
     return one.author == other.author and one.matcher == other.matcher and is_close
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from alerter.core.rules import shown
+from alerter.core.selectors import shown
 from alerter.core.series import HoldReason, Tenant
 from alerter.queries.explain import explain as explained
-from alerter.queries.explain_report import Page, load_page
+from alerter.queries.explain_report import ExplainReport, load_page
 from alerter.web.context import Screen, View, nearest
 from alerter.web.request import HttpError
 from alerter.web.times import parse_at
@@ -58,7 +58,7 @@ def known_reason(reason: str, known: Sequence[HoldReason], tenant: Tenant) -> Ho
     return HoldReason(found)
 
 
-def report(view: View, tenant: Tenant, reason: HoldReason, at_text: str) -> Page:
+def report(view: View, tenant: Tenant, reason: HoldReason, at_text: str) -> ExplainReport:
     """Return the explanation of a hold reason as the command has it.
 
     Raises:
@@ -69,7 +69,7 @@ def report(view: View, tenant: Tenant, reason: HoldReason, at_text: str) -> Page
     return load_page(view.reader, view.config, found)
 
 
-def sections(page: Page) -> list[Sequence[str]]:
+def sections(page: ExplainReport) -> list[Sequence[str]]:
     """Return the lines of an explanation in paragraphs."""
     paragraphs: list[list[str]] = [[]]
     for line in page.lines():

@@ -1,7 +1,7 @@
 """The first screen: what is wrong, the worst first, then what is held."""
 
 from alerter.core.rules import Severity
-from alerter.humanize import counted
+from alerter.humanize import count_text
 from alerter.queries.overview import Overview
 from alerter.storage import AlertFilter
 from alerter.web.context import Screen, View
@@ -40,7 +40,7 @@ def headline(overview: Overview, mildest: Severity = Severity.INFO) -> str:
     """Return the state of everything in a few words, leaving milder severities out."""
     parts = []
     if overview.failing:
-        parts.append(f"{counted(len(overview.failing), 'tenant')} without data")
+        parts.append(f"{count_text(len(overview.failing), 'tenant')} without data")
     firing = [f"{number:,} {each}" for each, number in overview.firing.items() if each.rank >= mildest.rank]
     if firing:
         parts.append(", ".join(firing))
@@ -51,6 +51,6 @@ def headline(overview: Overview, mildest: Severity = Severity.INFO) -> str:
 
 def summary(overview: Overview) -> str:
     """Return the totals in one line."""
-    pending = f", {counted(overview.pending, 'alert')} pending" if overview.pending else ""
-    tenants = f" in {counted(len(overview.tenants), 'tenant')}" if len(overview.tenants) > 1 else ""
-    return f"{counted(overview.held, 'message')} held{tenants}{pending}."
+    pending = f", {count_text(overview.pending, 'alert')} pending" if overview.pending else ""
+    tenants = f" in {count_text(len(overview.tenants), 'tenant')}" if len(overview.tenants) > 1 else ""
+    return f"{count_text(overview.held, 'message')} held{tenants}{pending}."

@@ -11,11 +11,12 @@ from urllib.parse import quote
 from alerter.core.alerts import Alert, AlertKey, firing_spans
 from alerter.core.charts.figure import Band, Figure, build_figure, fixed_limits
 from alerter.core.charts.svg import chart_svg
-from alerter.core.mutes import MAX_SILENCE
-from alerter.core.rules import Rule, match_labels
+from alerter.core.rules import Rule
+from alerter.core.selectors import match_labels
 from alerter.core.series import HoldReason, Sample, Tenant
-from alerter.humanize import rough
-from alerter.import_export.cells import shown as escape_formula
+from alerter.core.silences import MAX_SILENCE
+from alerter.humanize import short_duration_text
+from alerter.import_export.cells import escape_formula
 from alerter.storage import AlertFilter
 from alerter.web.context import Screen, View
 from alerter.web.render import local_text, trusted
@@ -64,7 +65,7 @@ def reason(view: View, tenant: str, key: str) -> Screen:
         "figure": _document(figure, str(view.zone)),
         "alerts": alert_rows(view, alerts),
         "limits": [
-            (rule.name, severity, " and ".join(f"{each.name} {each.limit}" for each in level.conditions))
+            (rule.name, severity, " and ".join(f"{each.name} {each.limit_text}" for each in level.conditions))
             for rule in rules
             for severity, level in rule.levels.items()
         ],
@@ -158,7 +159,9 @@ def _alert_bands(
     for key in keys:
         alert = next((each for each in view.reader.alerts.by_id(key.id) if each.key == key), Alert(key=key))
         for span in firing_spans(alert, firings.get(key, ()), since=start_at, now=view.now):
-            yield Band(start_at=span.since, end_at=span.until, label=key.rule, severity=key.severity, alert_id=key.id)
+            yield Band(
+                start_at=span.start_at, end_at=span.end_at, label=key.rule, severity=key.severity, alert_id=key.id
+            )
 
 
 def _mute_bands(view: View, tenant: Tenant, reason: HoldReason) -> Iterator[Band]:
@@ -166,7 +169,7 @@ def _mute_bands(view: View, tenant: Tenant, reason: HoldReason) -> Iterator[Band
     for silence in view.reader.silences.silences(since=view.now - MAX_SILENCE):
         matcher = silence.matcher
         if matcher.tenants.matches(tenant) and matcher.reasons.matches(reason) and match_labels(labels, matcher.labels):
-            yield Band(start_at=silence.since, end_at=silence.until, label=f"silence {silence.id}")
+            yield Band(start_at=silence.starts_at, end_at=silence.ends_at, label=f"silence {silence.id}")
 
 
 def _changes(figure: Figure) -> Iterator[ChangeRow]:
@@ -174,7 +177,7 @@ def _changes(figure: Figure) -> Iterator[ChangeRow]:
     for segment in figure.segments:
         if segment.count != before:
             step = "" if before is None else f"{segment.count - before:+,}"
-            yield ChangeRow(at=segment.since, count=segment.count, step=step)
+            yield ChangeRow(at=segment.start_at, count=segment.count, step=step)
         before = segment.count
 
 
@@ -189,7 +192,7 @@ def _sentence(view: View, figure: Figure) -> str:
     if newest.count and fell is None:
         parts.append("no decrease in this span")
     elif newest.count and fell is not None and view.now - fell >= timedelta(days=1):
-        parts.append(f"no decrease for {rough(view.now - fell)}")
+        parts.append(f"no decrease for {short_duration_text(view.now - fell)}")
     return "; ".join(parts) + "."
 
 
@@ -198,7 +201,7 @@ def _last_decrease(figure: Figure) -> datetime | None:
     before: int | None = None
     for segment in figure.segments:
         if before is not None and segment.count < before:
-            fell = segment.since
+            fell = segment.start_at
         before = segment.count
     return fell
 
@@ -241,10 +244,10 @@ def _points(figure: Figure) -> Iterator[tuple[float, int | None]]:
     known_until: datetime | None = None
     last: Sample | None = None
     for segment in figure.segments:
-        if known_until is not None and segment.since > known_until and last is not None:
+        if known_until is not None and segment.start_at > known_until and last is not None:
             yield known_until.timestamp(), last.count
             yield (known_until + timedelta(milliseconds=1)).timestamp(), None
-        yield segment.since.timestamp(), segment.count
-        known_until, last = segment.until, Sample(segment.until, segment.count)
+        yield segment.start_at.timestamp(), segment.count
+        known_until, last = segment.end_at, Sample(segment.end_at, segment.count)
     if last is not None and known_until is not None:
         yield known_until.timestamp(), last.count

@@ -10,7 +10,7 @@ from alerter.core.actions import Action, ActionKind
 from alerter.core.alerts import Alert, AlertState
 from alerter.core.charts.figure import Limit, fixed_limits, nearest_limit
 from alerter.core.charts.svg import spark_svg
-from alerter.core.conditions import Subject
+from alerter.core.conditions import InputKind
 from alerter.core.mutes import Mute
 from alerter.core.rules import Per, Rule, Severity
 from alerter.core.series import HoldReason, Tenant
@@ -101,7 +101,7 @@ def action_rows(actions: Sequence[Action]) -> list[ActionRow]:
 
 def active_mutes(view: View, alerts: Collection[Alert]) -> ActiveMutes:
     """Return what mutes some alerts now, reading no more than they need."""
-    polling_rules = {rule.name for rule in view.config.rules if rule.subject is Subject.POLLING}
+    polling_rules = {rule.name for rule in view.config.rules if rule.input_kind is InputKind.POLLING}
     related = [*view.reader.lists.alerts_of_subjects(alerts), *view.reader.lists.firing_alerts_of_rules(polling_rules)]
     return load_active_mutes(view.reader, view.config, related, now=view.now)
 
@@ -114,7 +114,7 @@ def alert_rows(view: View, alerts: Sequence[Alert]) -> list[AlertRow]:
             alert=alert,
             since=alert_since(alert),
             no_data_since=mutes.no_data_since(alert),
-            mute=mutes.mute_of(alert),
+            mute=mutes.mute_for(alert),
         )
         for alert in alerts
     ]
@@ -172,9 +172,9 @@ def tenant_row(view: View, status: TenantStatus, peaks: TenantPeaks | None = Non
     failure = status.polling.failure
     return TenantRow(
         name=status.name,
-        labels=status.settings.labels,
-        is_polled=status.polling_state is PollingState.GOOD,
-        is_muted=status.settings.muted,
+        labels=status.config.labels,
+        is_polled=status.polling_state is PollingState.OK,
+        is_muted=status.config.muted,
         polling=status.polling_text(now=view.now),
         advice=failure.cause.advice if failure else "",
         worst=view.overview.worst_of(status.name),
@@ -182,7 +182,7 @@ def tenant_row(view: View, status: TenantStatus, peaks: TenantPeaks | None = Non
         held=status.held,
         spark=Markup() if peaks is None else trusted(spark_svg(ending_with(peaks.total, status.held))),
         last_success_at=status.polling.last_success_at,
-        interval=status.settings.poll_interval,
+        interval=status.config.poll_interval,
         latency=status.polling.latency,
         instance=status.instance,
     )

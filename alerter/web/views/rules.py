@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from alerter.core.alerts import AlertState
-from alerter.core.conditions import Subject
-from alerter.core.rules import Level, Per, Rule, RuleName, Selector, Severity
+from alerter.core.conditions import InputKind
+from alerter.core.rules import Level, Per, Rule, RuleName, Severity
+from alerter.core.selectors import Selector
 from alerter.humanize import duration_text
-from alerter.queries.learning import learning_of
+from alerter.queries.learning import learning_status
 from alerter.storage import AlertFilter
 from alerter.storage.encoding import build_digest
 from alerter.web.context import PAGE_ROWS, Screen, View, nearest
@@ -59,13 +60,13 @@ def _row(view: View, rule: Rule, counts: Mapping[AlertState, int], noise: int) -
 
 
 def _learning_until(view: View, rule: Rule) -> datetime | None:
-    found = learning_of(rule, view.overview.tenants, now=view.now)
+    found = learning_status(rule, view.overview.tenants, now=view.now)
     return None if found is None else found.until
 
 
 def selects_text(rule: Rule) -> str:
     """Return what a rule looks at."""
-    if rule.subject is Subject.POLLING:
+    if rule.input_kind is InputKind.POLLING:
         return f"the polling of {_names(rule.tenants, 'every tenant')}"
     what = {Per.REASON: "each of", Per.TENANT: "the sum of", Per.ALL: "the sum over all tenants of"}[rule.per]
     return f"{what} {_names(rule.reasons, 'all hold reasons')}, in {_names(rule.tenants, 'every tenant')}"
@@ -80,7 +81,7 @@ def _names(selector: Selector, everything: str) -> str:
 
 def level_text(level: Level) -> str:
     """Return what makes a level fire, in words."""
-    parts = [" and ".join(f"{each.name} {each.limit}" for each in level.conditions)]
+    parts = [" and ".join(f"{each.name} {each.limit_text}" for each in level.conditions)]
     if level.for_:
         parts.append(f"for {duration_text(level.for_)}")
     if level.keep_firing_for:

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from alerter.core.actions import ActionKind
-from alerter.core.mutes import MAX_SILENCE, Silence
-from alerter.queries.mutes import breaking_text, load_active_mutes, matcher_text, silence_state
+from alerter.core.silences import MAX_SILENCE, Silence
+from alerter.queries.mutes import ack_end_text, load_active_mutes, matcher_text, silence_state
 from alerter.web.context import Screen, View
 from alerter.web.views.rows import action_rows
 
@@ -38,8 +38,8 @@ def silences(view: View) -> Screen:
         SilenceRow(
             id=each.id,
             matcher=matcher_text(each.matcher),
-            starts_at=each.since,
-            ends_at=each.until,
+            starts_at=each.starts_at,
+            ends_at=each.ends_at,
             author=each.author,
             comment=each.comment,
             can_expire=state != "expired",
@@ -60,22 +60,22 @@ def silences_in(view: View, state: str) -> list[Silence]:
 def _others(view: View) -> dict[str, object]:
     live = view.reader.alerts.load_live([])
     mutes = load_active_mutes(view.reader, view.config, live, now=view.now)
-    acknowledged = sorted(mutes.acknowledged(live), key=lambda pair: pair[1].at)[:_MAX_ACKNOWLEDGED]
+    acknowledged = sorted(mutes.acknowledgements(live), key=lambda pair: pair[1].acknowledged_at)[:_MAX_ACKNOWLEDGED]
     return {
         "acknowledgements": [
             {
                 "rule": alert.key.rule,
                 "alert_id": alert.key.id,
                 "tenant": alert.key.tenant,
-                "at": each.at,
+                "at": each.acknowledged_at,
                 "author": each.author,
                 "comment": each.comment,
-                "ends": breaking_text(each),
-                "is_old": view.now - each.at >= OLD,
+                "ends": ack_end_text(each),
+                "is_old": view.now - each.acknowledged_at >= OLD,
             }
             for alert, each in acknowledged
         ],
-        "windows": [{"name": window.name, "end": end, "users": users} for window, end, users in mutes.windows()],
+        "windows": [{"name": window.name, "end": end, "users": users} for window, end, users in mutes.mute_windows()],
         "muted_tenants": sorted(view.config.muted_tenants)[:100],
         "actions": action_rows(view.reader.actions.newest(_KINDS, limit=_MAX_ACTIONS)),
     }

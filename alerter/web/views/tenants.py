@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from alerter.core.rules import Severity
 from alerter.core.series import Tenant
-from alerter.humanize import counted
+from alerter.humanize import count_text
 from alerter.queries.tenants import PollingState, TenantStatus
 from alerter.storage import AlertFilter
 from alerter.web.context import PAGE_ROWS, Screen, View
@@ -64,17 +64,17 @@ def _sort(view: View) -> str:
 def _is_in(status: TenantStatus, state: str) -> bool:
     match state:
         case "failing":
-            return status.polling_state is not PollingState.GOOD
+            return status.polling_state is not PollingState.OK
         case "firing":
             return bool(status.firing)
         case "ok":
-            return status.polling_state is PollingState.GOOD and not status.firing
+            return status.polling_state is PollingState.OK and not status.firing
         case _:
             return True
 
 
 def _has(status: TenantStatus, labels: Mapping[str, str]) -> bool:
-    return all(status.settings.labels.get(name, "") == value for name, value in labels.items())
+    return all(status.config.labels.get(name, "") == value for name, value in labels.items())
 
 
 def _sorted(found: list[TenantStatus], sort: str) -> list[TenantStatus]:
@@ -100,8 +100,8 @@ def _summary(view: View) -> str:
     overview = view.overview
     states = Counter(each.polling_state for each in overview.tenants)
     parts = [
-        counted(len(overview.tenants), "tenant"),
-        f"{states[PollingState.GOOD]:,} polled as they should be",
+        count_text(len(overview.tenants), "tenant"),
+        f"{states[PollingState.OK]:,} polled as they should be",
         f"{overview.held:,} messages held",
     ]
     return ", ".join(parts) + "."

@@ -54,9 +54,9 @@ def _rows(view: View, tenants: frozenset[Tenant] | None) -> Iterator[Mapping[str
     for alert in found:
         key = alert.key
         # The worst comes first: of several levels of one rule and series it is the one that people are notified of.
-        if alert.is_no_data or key.topic in shown:
+        if alert.is_no_data or key.subject in shown:
             continue
-        shown.add(key.topic)
+        shown.add(key.subject)
         tenant = "all tenants" if key.tenant == ALL_TENANTS else key.tenant
         reason = "" if key.reason == ALL_REASONS else f": {key.reason}"
         where = f"{tenant}{reason}" if view.is_many else (key.reason if reason else key.rule)

@@ -41,7 +41,7 @@ def assert_nothing_is_missed(level: Level, history: SeriesHistory) -> None:
     every_poll = changes_of_every_poll(AlertReplay(key=a_key(), level=level, history=history))
 
     assert changes(AlertReplay(key=a_key(), level=level, history=history)) == every_poll
-    starts = [each.at for each in every_poll if each.transition and each.transition.after is FIRING]
+    starts = [each.at for each in every_poll if each.transition and each.transition.to_state is FIRING]
     ends = [each.at for each in every_poll if each.transition is not None and each.transition.is_resolution]
     firings = list(AlertReplay(key=a_key(), level=level, history=history).firings())
     assert [to_epoch_us(since) for since, _ in firings] == starts
@@ -149,7 +149,7 @@ def test_a_level_that_remembers_is_told_when_it_has_fired() -> None:
     tenant = history_from_polls(ACME, polled, poll_interval=minutes(30))
     replay = AlertReplay(key=a_key(), level=a_level(Baseline()), history=tenant.reasons[0])
 
-    found = [(each.alert.value, each.transition.after) for each in changes(replay) if each.transition]
+    found = [(each.alert.value, each.transition.to_state) for each in changes(replay) if each.transition]
 
     assert found == [(1000, FIRING), (0, QUIET), (820, FIRING), (0, QUIET)]
 

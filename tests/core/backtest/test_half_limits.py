@@ -34,7 +34,7 @@ def episodes_of(rule: Rule, *tenants: TenantHistory) -> list[Episode]:
         for since, until in replay.firings():
             key = replay.key
             found.append(
-                Episode(subject=key.topic, severity=key.severity, since=since, until=until, keys=frozenset({key}))
+                Episode(subject=key.subject, severity=key.severity, since=since, until=until, keys=frozenset({key}))
             )
     return found
 
@@ -169,7 +169,7 @@ def test_numbers_that_a_condition_refuses_are_not_tried() -> None:
     """`silence` wants a longer span than the usual one; what it takes is tried."""
     rule = a_rule(warning=Level(conditions=(Flatline(times=3.0), Baseline(), NewReason())))
     episodes = [
-        Episode(subject=key.topic, severity=key.severity, since=NOON, until=None, keys=frozenset({key}))
+        Episode(subject=key.subject, severity=key.severity, since=NOON, until=None, keys=frozenset({key}))
         for key in [AlertKey(rule=rule.name, severity=Severity.WARNING, tenant=Tenant("acme"), reason="Spam")] * 4  # type: ignore[arg-type]
     ]
 

@@ -5,10 +5,10 @@ from datetime import UTC, time
 
 from alerter.core.alerting_config import AlertingConfig
 from alerter.core.alerts import AlertState
-from alerter.core.backtest.replay import ReplayStep, replay_of
+from alerter.core.backtest.replay import ReplayStep, run_replay
 from alerter.core.history import TenantHistory, history_from_polls
-from alerter.core.mutes import MuteWindow, WindowName
-from alerter.core.notifications import Receiver
+from alerter.core.mute_windows import MuteWindow, WindowName
+from alerter.core.routes import Receiver
 from alerter.core.rules import Per, RuleName
 from alerter.core.series import ALL_TENANTS, Tenant
 from tests.builders import (
@@ -33,17 +33,17 @@ LUNCH = MuteWindow(name=WindowName("lunch"), days=frozenset(range(7)), begins=ti
 
 def notified(alerting: AlertingConfig, *tenants: TenantHistory) -> list[str]:
     """Return who is told what, and when, in words."""
-    return [words for moment in replay_of(alerting, tenants) for words in said(moment)]
+    return [words for moment in run_replay(alerting, tenants) for words in said(moment)]
 
 
 def said(moment: ReplayStep) -> list[str]:
     """Return the notices of a moment: `12:00 secops: first warning acme/Spam 120`."""
     return [
-        f"{moment.at:%H:%M} {each.receiver.name}: {notice.reason} {notice.alert.key.severity} "
-        f"{notice.alert.key.tenant}/{notice.alert.key.reason} {notice.alert.value}"
+        f"{moment.at:%H:%M} {each.receiver.name}: {item.reason} {item.alert.key.severity} "
+        f"{item.alert.key.tenant}/{item.alert.key.reason} {item.alert.value}"
         + (f", {each.suppressed} held back" if each.suppressed else "")
         for each in moment.notifications
-        for notice in each.notices
+        for item in each.items
     ]
 
 
@@ -64,18 +64,20 @@ def test_everybody_is_told_the_beginning_and_the_end() -> None:
 
 def test_each_moment_says_what_changed_and_whose_poll_it_was() -> None:
     """The counterpart of a live cycle."""
-    replay = replay_of(a_policy(a_rule()), [a_polled_tenant("90x3 120")])
+    replay = run_replay(a_policy(a_rule()), [a_polled_tenant("90x3 120")])
 
     [moment] = list(replay)
 
     assert (moment.at, moment.tenant, moment.suppressed) == (NOON, "acme", ())
-    assert [(each.before, each.after) for each in moment.transitions] == [(AlertState.INACTIVE, AlertState.FIRING)]
+    assert [(each.from_state, each.to_state) for each in moment.transitions] == [
+        (AlertState.INACTIVE, AlertState.FIRING)
+    ]
     assert replay.alerts[a_key()].value == 120
 
 
 def test_the_alerts_are_those_of_the_moment_that_was_yielded_last() -> None:
     """Whoever looks between two moments sees how things stood."""
-    replay = replay_of(a_policy(a_rule()), [a_polled_tenant("90 120x3 150 80")])
+    replay = run_replay(a_policy(a_rule()), [a_polled_tenant("90 120x3 150 80")])
 
     states = [(replay.alerts[a_key()].state, replay.alerts[a_key()].value) for _ in replay]
 
@@ -86,9 +88,9 @@ def test_what_is_pending_is_a_moment_that_nobody_is_told_of() -> None:
     """Nor is its end, where it never fired."""
     alerting = a_policy(a_rule(warning=a_level(for_="30m")))
 
-    moments = list(replay_of(alerting, [a_polled_tenant("90 120 90")]))
+    moments = list(run_replay(alerting, [a_polled_tenant("90 120 90")]))
 
-    assert [(moment.transitions[0].after, moment.notifications) for moment in moments] == [
+    assert [(moment.transitions[0].to_state, moment.notifications) for moment in moments] == [
         (AlertState.PENDING, ()),
         (AlertState.INACTIVE, ()),
     ]
@@ -123,7 +125,7 @@ def test_a_mute_window_of_a_route_hides_as_well() -> None:
 
 def test_a_muted_tenant_is_told_of_to_nobody() -> None:
     """Its alerts live on all the same."""
-    replay = replay_of(
+    replay = run_replay(
         replace(a_policy(a_rule()), muted_tenants=frozenset({Tenant("acme")})), [a_polled_tenant("90 120")]
     )
 
@@ -133,7 +135,7 @@ def test_a_muted_tenant_is_told_of_to_nobody() -> None:
 def test_an_hour_has_no_more_messages_than_it_may() -> None:
     """What was held back comes as soon as there is room, and says how much it was."""
     alerting = a_patient_policy(a_receiver(max_per_hour=1))
-    replay = replay_of(alerting, [a_polled_tenant("90 120 90x20")])
+    replay = run_replay(alerting, [a_polled_tenant("90 120 90x20")])
 
     moments = list(replay)
 
@@ -172,7 +174,7 @@ def test_what_is_collected_is_told_when_the_wait_is_over() -> None:
     alerting = a_patient_policy(replace(a_receiver(), group_wait=minutes(3)))
     tenants = [a_polled_tenant("90x3 120"), a_polled_tenant("90x3 130", tenant="globex", until=at("12:02"))]
 
-    moments = [moment for moment in replay_of(alerting, tenants) if moment.notifications]
+    moments = [moment for moment in run_replay(alerting, tenants) if moment.notifications]
 
     assert [(moment.tenant, said(moment)) for moment in moments] == [
         (
@@ -212,7 +214,7 @@ def test_a_sum_over_all_tenants_is_judged_and_told_at_the_polls_of_each() -> Non
     everybody = replace(a_policy(a_rule(per=Per.ALL), tenants=TWO), receivers=(a_receiver(repeat_interval="12m"),))
     tenants = [a_polled_tenant("40x3 70x9"), a_polled_tenant("50x12", tenant="globex", until=at("11:58"))]
 
-    moments = list(replay_of(everybody, tenants))
+    moments = list(run_replay(everybody, tenants))
 
     assert [(moment.tenant, words) for moment in moments for words in said(moment)] == [
         ("acme", "11:20 secops: first warning */* 120"),
@@ -226,7 +228,7 @@ def test_a_sum_over_some_tenants_is_judged_at_their_polls_alone() -> None:
     rule = a_rule(per=Per.ALL, tenants=["globex"])
     tenants = [a_polled_tenant("500x4"), a_polled_tenant("90 120x3", tenant="globex", until=at("11:58"))]
 
-    moments = list(replay_of(a_policy(rule, tenants=TWO), tenants))
+    moments = list(run_replay(a_policy(rule, tenants=TWO), tenants))
 
     assert [(moment.tenant, words) for moment in moments for words in said(moment)] == [
         ("globex", "11:48 secops: first warning */* 120")
@@ -277,7 +279,7 @@ def test_moments_come_in_the_order_of_time_and_alerts_in_the_order_of_the_rules(
     alerting = a_policy(a_rule("Second", critical=a_level(above=50)), a_rule("First"), tenants=TWO)
     tenants = [a_polled_tenant("0 120"), a_polled_tenant("0 120", tenant="globex", until=at("11:59"))]
 
-    moments = list(replay_of(alerting, tenants))
+    moments = list(run_replay(alerting, tenants))
 
     assert [(moment.tenant, [each.key.rule for each in moment.transitions]) for moment in moments] == [
         ("globex", ["Second", "First"]),
@@ -289,5 +291,5 @@ def test_without_history_nothing_was_decided() -> None:
     """Neither without tenants nor without polls."""
     nothing = history_from_polls(Tenant("acme"), [], poll_interval=minutes(5))
 
-    assert list(replay_of(a_policy(a_rule()), [])) == []
-    assert list(replay_of(a_policy(a_rule()), [nothing])) == []
+    assert list(run_replay(a_policy(a_rule()), [])) == []
+    assert list(run_replay(a_policy(a_rule()), [nothing])) == []

@@ -60,7 +60,7 @@ def test_what_began_before_the_span_counts_and_what_ended_before_does_not() -> N
     found = backtest(a_policy(a_rule()), "120 90 120x5 90x3", since="11:30")
 
     assert [(firing.since, firing.until) for firing in found.firings] == [(at("11:25"), at("11:50"))]
-    assert [(notice.at, notice.whys) for notice in found.notices] == [(at("11:50"), (NotifyReason.RESOLVED,))]
+    assert [(item.at, item.whys) for item in found.items] == [(at("11:50"), (NotifyReason.RESOLVED,))]
     assert found.messages == {"secops": 1}
 
 
@@ -69,7 +69,7 @@ def test_a_message_tells_of_each_rule_once() -> None:
     rules = a_rule(info=a_level(above=50)), a_rule("Flood", critical=a_level(above=100))
     found = backtest(a_policy(*rules), "0 120x2")
 
-    assert [(each.rule, each.receiver, each.whys) for each in found.notices] == [
+    assert [(each.rule, each.receiver, each.whys) for each in found.items] == [
         ("Flood", "secops", (NotifyReason.FIRST,)),
         ("Backlog", "secops", (NotifyReason.FIRST,)),
     ]
@@ -84,7 +84,7 @@ def test_a_message_that_tells_of_a_beginning_and_an_end_counts_as_both() -> None
 
     [found] = rehearsed(a_policy(a_rule()), tenants=[tenant], until=NOON + minutes(10)).backtests()
 
-    assert [each.whys for each in found.notices] == [
+    assert [each.whys for each in found.items] == [
         (NotifyReason.FIRST,),
         (NotifyReason.FIRST, NotifyReason.RESOLVED),
     ]
@@ -161,4 +161,4 @@ def test_it_is_known_until_when_history_is_thinned(downsampled: str | None, expe
 
 def test_rules_without_history_do_nothing() -> None:
     """There is nothing that could fire."""
-    assert rehearsed(a_policy(a_rule()), tenants=[]).backtests() == [Backtest(firings=(), notices=(), messages={})]
+    assert rehearsed(a_policy(a_rule()), tenants=[]).backtests() == [Backtest(firings=(), items=(), messages={})]

@@ -88,7 +88,7 @@ def test_what_is_not_expected_is_a_difference_and_what_is_not_looked_at_is_none(
     (difference,) = run_rule_test(a_scenario(looked_at, ignored, Spam="250"), POLICY)
 
     assert (difference.at, difference.what) == (NOON, "firing")
-    assert (difference.missing, difference.unexpected, difference.agreed) == ((), (BACKLOG,), ())
+    assert (difference.missing, difference.unexpected, difference.matched) == ((), (BACKLOG,), ())
 
 
 def test_messages_are_those_since_the_expectation_before_each_counted() -> None:
@@ -102,5 +102,5 @@ def test_messages_are_those_since_the_expectation_before_each_counted() -> None:
     (difference,) = run_rule_test(a_scenario(*expectations, Spam="250x157"), POLICY)
 
     assert difference.missing == ()
-    assert difference.agreed == (repeat,)
+    assert difference.matched == (repeat,)
     assert difference.unexpected == (repeat,)

@@ -17,7 +17,8 @@ from alerter.core.backtest.suggest import (
     suggest,
 )
 from alerter.core.history import FailedPoll, TenantHistory, history_from_polls
-from alerter.core.rules import Selector, Severity
+from alerter.core.rules import Severity
+from alerter.core.selectors import Selector
 from alerter.core.series import HoldReason, Snapshot, Tenant
 from tests.builders import NOON
 
@@ -57,7 +58,7 @@ def test_a_limit_stands_well_above_the_usual_day_and_clears_where_such_a_day_end
     """Ten on every day, give or take the root of ten: above 20, cleared at 14, critical at three times the distance."""
     (suggestion,) = suggested({"Spam": counts_with({})}).made
 
-    assert (suggestion.usual.highest, suggestion.usual.days) == (10, DAYS * 2 // 3)
+    assert (suggestion.usual.median_peak, suggestion.usual.day_count) == (10, DAYS * 2 // 3)
     assert (suggestion.threshold.above, suggestion.threshold.clear_at) == (20, 14)
     assert suggestion.critical_above == 39
     assert suggestion.firings == ()
@@ -186,14 +187,14 @@ def test_a_day_of_which_most_is_unknown_does_not_count() -> None:
     ]
     history = history_from_polls(Tenant("acme"), polls, poll_interval=HOUR)
 
-    assert daily_peaks(history.reasons[0], until=UNTIL).days == DAYS - 7
+    assert daily_peaks(history.reasons[0], until=UNTIL).day_count == DAYS - 7
 
 
 def test_a_tenant_that_was_never_polled_has_no_usual_day() -> None:
     """Nothing is known, so nothing is claimed."""
     never = history_from_polls(Tenant("acme"), [], poll_interval=HOUR)
 
-    assert daily_peaks(never.polling, until=UNTIL).days == 0
+    assert daily_peaks(never.polling, until=UNTIL).day_count == 0
 
 
 def test_a_suggested_rule_is_for_its_own_reason_and_called_in_one_line() -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from alerter.core.backtest.result import Backtest, BacktestNotification, FiringPeriod, HistoryCoverage
 from alerter.core.backtest.summary import MovedFiring, compare_firings, covered_slots, max_concurrent, summarize_rule
-from alerter.core.notifications import NotifyReason, ReceiverName
+from alerter.core.notifications import NotifyReason
+from alerter.core.routes import ReceiverName
 from alerter.core.rules import RuleName
 from alerter.core.series import Span, Tenant
 from tests.builders import NOON, a_key, at, minutes
@@ -31,22 +32,22 @@ def firings(text: str) -> tuple[FiringPeriod, ...]:
 
 def test_a_tally_says_how_often_and_how_long() -> None:
     """What lies outside the span does not count; what began before it did not begin within it."""
-    backtest = Backtest(firings=firings("10:50-11:10 11:15-11:20 11:30-"), notices=(), messages={})
+    backtest = Backtest(firings=firings("10:50-11:10 11:15-11:20 11:30-"), items=(), messages={})
 
     summary = summarize_rule(BACKLOG, backtest, HOUR, timezone=UTC)
 
     assert (len(summary.firings), summary.began) == (3, 2)
-    assert (summary.total, summary.middle, summary.longest) == (minutes(45), minutes(10), minutes(30))
-    assert summary.busiest == (date(2026, 3, 2), 2)
+    assert (summary.total, summary.median, summary.longest) == (minutes(45), minutes(10), minutes(30))
+    assert summary.peak_day == (date(2026, 3, 2), 2)
 
 
 def test_a_rule_that_never_fired_has_no_busiest_day() -> None:
     """And lasted for no time at all; other rules are none of its business."""
-    backtest = Backtest(firings=(firing("11:05-11:10", rule="Surge"),), notices=(), messages={})
+    backtest = Backtest(firings=(firing("11:05-11:10", rule="Surge"),), items=(), messages={})
 
     summary = summarize_rule(BACKLOG, backtest, HOUR, timezone=UTC)
 
-    assert (summary.firings, summary.total, summary.middle, summary.longest, summary.busiest) == (
+    assert (summary.firings, summary.total, summary.median, summary.longest, summary.peak_day) == (
         (), timedelta(0), timedelta(0), timedelta(0), None,
     )  # fmt: skip
 
@@ -55,16 +56,16 @@ def test_a_day_is_that_of_the_people_who_read_it() -> None:
     """Half past eleven at night in London is the next day in Athens; of two busiest days the first one is meant."""
     late, next_day = at("23:30"), at("23:30") + timedelta(hours=12)
     found = (FiringPeriod(key=a_key(), since=late), FiringPeriod(key=a_key(), since=next_day))
-    backtest = Backtest(firings=found, notices=(), messages={})
+    backtest = Backtest(firings=found, items=(), messages={})
     span = Span(NOON, NOON + timedelta(days=2))
 
-    assert summarize_rule(BACKLOG, backtest, span, timezone=UTC).busiest == (date(2026, 3, 2), 1)
-    assert summarize_rule(BACKLOG, backtest, span, timezone=ZoneInfo("Europe/Athens")).busiest == (date(2026, 3, 3), 2)
+    assert summarize_rule(BACKLOG, backtest, span, timezone=UTC).peak_day == (date(2026, 3, 2), 1)
+    assert summarize_rule(BACKLOG, backtest, span, timezone=ZoneInfo("Europe/Athens")).peak_day == (date(2026, 3, 3), 2)
 
 
 def test_a_tally_says_who_was_told_and_why() -> None:
     """Of this rule."""
-    notices = tuple(
+    items = tuple(
         BacktestNotification(at=NOON, receiver=ReceiverName(receiver), rule=RuleName(rule), whys=whys)
         for receiver, rule, whys in (
             ("secops", "Backlog", (NotifyReason.FIRST,)),
@@ -74,7 +75,7 @@ def test_a_tally_says_who_was_told_and_why() -> None:
         )
     )
 
-    summary = summarize_rule(BACKLOG, Backtest(firings=(), notices=notices, messages={}), HOUR, timezone=UTC)
+    summary = summarize_rule(BACKLOG, Backtest(firings=(), items=items, messages={}), HOUR, timezone=UTC)
 
     assert summary.messages == {"secops": 2, "mail": 1}
     assert summary.notified == {
@@ -148,7 +149,12 @@ def test_two_sets_of_rules_are_compared_firing_by_firing(  # noqa: PLR0917 - a t
     """What overlaps is the same one, and each has one counterpart."""
     found = compare_firings(firings(before), firings(after))
 
-    assert (found.gained, found.lost, len(found.moved), found.same) == (firings(gained), firings(lost), moved, same)
+    assert (found.added, found.removed, len(found.moved), found.unchanged) == (
+        firings(gained),
+        firings(lost),
+        moved,
+        same,
+    )
 
 
 def test_an_alert_of_another_rule_is_another_one() -> None:
@@ -156,5 +162,5 @@ def test_an_alert_of_another_rule_is_another_one() -> None:
     one, other = firing("11:05-11:10"), firing("11:05-11:10", rule="Surge")
     later = FiringPeriod(key=one.key, since=at("11:06"), until=at("11:10"))
 
-    assert (compare_firings([one], [other]).gained, compare_firings([one], [other]).lost) == ((other,), (one,))
+    assert (compare_firings([one], [other]).added, compare_firings([one], [other]).removed) == ((other,), (one,))
     assert compare_firings([one], [later]).moved == (MovedFiring(before=one, after=later),)

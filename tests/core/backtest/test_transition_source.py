@@ -7,7 +7,7 @@ from datetime import timedelta
 from hypothesis import given, settings
 
 from alerter.core.alerts import AlertKey, AlertState
-from alerter.core.backtest.replay import Replay, ReplayConfig, ReplayStep, replay_of
+from alerter.core.backtest.replay import Replay, ReplayConfig, ReplayStep, run_replay
 from alerter.core.backtest.transition_source import StreamedTransitions
 from alerter.core.history import FailedPoll, TenantHistory, history_from_polls
 from alerter.core.poll_times import NEVER
@@ -32,7 +32,7 @@ def courses_of(alerting: ReplayConfig, tenants: Iterable[TenantHistory], *, unti
 def notified(moments: Iterable[ReplayStep]) -> list[tuple[str, str, frozenset[tuple[str, AlertKey]]]]:
     """Return when who is told what; neither what is counted then, nor in the order that follows from it."""
     return [
-        (f"{moment.at:%d %H:%M:%S}", each.receiver.name, frozenset((n.reason.value, n.alert.key) for n in each.notices))
+        (f"{moment.at:%d %H:%M:%S}", each.receiver.name, frozenset((n.reason.value, n.alert.key) for n in each.items))
         for moment in moments
         for each in moment.notifications
     ]
@@ -41,10 +41,10 @@ def notified(moments: Iterable[ReplayStep]) -> list[tuple[str, str, frozenset[tu
 def fired(moments: Iterable[ReplayStep]) -> list[tuple[str, AlertKey, AlertState]]:
     """Return when alerts began and ceased to fire."""
     return [
-        (f"{moment.at:%d %H:%M:%S}", each.key, each.after)
+        (f"{moment.at:%d %H:%M:%S}", each.key, each.to_state)
         for moment in moments
         for each in moment.transitions
-        if AlertState.FIRING in (each.before, each.after)
+        if AlertState.FIRING in (each.from_state, each.to_state)
     ]
 
 
@@ -63,7 +63,7 @@ def test_what_remains_decides_as_the_whole_does(
         for name, polled in ((ACME, acme), (GLOBEX, globex))
     ]
 
-    whole = list(replay_of(alerting, tenants))
+    whole = list(run_replay(alerting, tenants))
     remaining = list(Replay(alerting, courses_of(alerting, tenants)))
 
     assert fired(remaining) == fired(whole)
@@ -102,7 +102,7 @@ def test_while_a_tenant_has_no_data_its_other_alerts_are_not_told() -> None:
     alerting = replace(alerting, receivers=(a_receiver(repeat_interval="12m"),))
     tenant = a_polled_tenant("120x3 130 _x9 140x5")
 
-    assert notified(Replay(alerting, courses_of(alerting, [tenant]))) == notified(replay_of(alerting, [tenant]))
+    assert notified(Replay(alerting, courses_of(alerting, [tenant]))) == notified(run_replay(alerting, [tenant]))
 
 
 def test_progress_is_told_alert_by_alert() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from alerter.core.backtest.alert_replay import AlertReplay
 from alerter.core.conditions import ANY_COUNT, Baseline, Evidence, Verdict
 from alerter.core.conditions.baseline import median
-from alerter.core.conditions.hours import hours_of_week
+from alerter.core.conditions.hours import same_hour_in_past_weeks
 from alerter.core.history import history_from_polls
 from alerter.core.series import HoldReason, Sample, Series, Span, Tenant
 from tests.builders import NOON, a_key, a_level, a_snapshot, minutes, span
@@ -100,7 +100,7 @@ def test_a_poll_that_failed_is_no_sample() -> None:
 
     found = Baseline().evaluate(weeks(100, 100, 100), firing=False, now=unseen)
 
-    assert (found.verdict, found.evidence.note) == (NO_DATA, "no successful poll at this moment")
+    assert (found.verdict, found.evidence.detail) == (NO_DATA, "no successful poll at this moment")
 
 
 @pytest.mark.parametrize(
@@ -148,10 +148,10 @@ _LONDON, _LORD_HOWE = "Europe/London", "Australia/Lord_Howe"
 )  # fmt: skip
 def test_hours_are_those_that_clocks_show_where_the_tenant_is(zone: str, now: str, expected: list[str]) -> None:
     """People come at nine o'clock of their time, also in the week after the clocks have changed."""
-    found = hours_of_week(ZoneInfo(zone), datetime.fromisoformat(now).replace(tzinfo=UTC), weeks=1)
+    found = same_hour_in_past_weeks(ZoneInfo(zone), datetime.fromisoformat(now).replace(tzinfo=UTC), weeks=1)
 
-    lengths = [(hour.until - hour.since) // minutes(1) for hour in found]
-    assert [f"{hour.since:%Y-%m-%dT%H:%M} {length}" for hour, length in zip(found, lengths, strict=True)] == expected
+    lengths = [(hour.end_at - hour.start_at) // minutes(1) for hour in found]
+    assert [f"{hour.start_at:%Y-%m-%dT%H:%M} {length}" for hour, length in zip(found, lengths, strict=True)] == expected
 
 
 def test_a_week_after_the_clocks_changed_the_same_hour_of_the_wall_is_compared() -> None:
@@ -200,7 +200,7 @@ def test_a_baseline_says_what_is_usual(highest: Sequence[int], held: int, expect
 
     assert found.expected == Sample(HALF_PAST, int(str(expected["usual"])))
     assert found.value == Sample(HALF_PAST, held)
-    assert (found.limit, found.news, found.reference) == (expected["limit"], expected["news"], None)
+    assert (found.limit_text, found.headline, found.reference) == (expected["limit"], expected["news"], None)
 
 
 def test_a_baseline_says_what_data_it_lacks() -> None:
@@ -209,9 +209,9 @@ def test_a_baseline_says_what_data_it_lacks() -> None:
 
     assert found == Evidence(
         condition="baseline",
-        limit="the usual at this hour of the week and 4 deviations more",
+        limit_text="the usual at this hour of the week and 4 deviations more",
         value=Sample(HALF_PAST, 7),
-        note="only 2 of the same hours in the last 4 weeks can be compared with",
+        detail="only 2 of the same hours in the last 4 weeks can be compared with",
     )
 
 
@@ -251,7 +251,12 @@ def test_a_baseline_looks_back_over_its_weeks() -> None:
     """And a little more: a change of the clocks may lie between."""
     baseline = Baseline(weeks=4)
 
-    assert (baseline.window, baseline.falls, baseline.sums, baseline.remembers) == (span("28d3h"), False, True, True)
+    assert (baseline.lookback, baseline.lower_is_worse, baseline.allows_sum, baseline.needs_firing_history) == (
+        span("28d3h"),
+        False,
+        True,
+        True,
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from alerter.core.backtest.alert_replay import AlertReplay
-from alerter.core.conditions import CONDITIONS, BaseCondition, Condition, Evidence, Result, Subject, Verdict
+from alerter.core.conditions import CONDITIONS, BaseCondition, Condition, Evidence, InputKind, Result, Verdict
 from alerter.core.conditions.base import no_data_result
 from alerter.core.history import SeriesHistory, history_from_polls, sum_of_reasons
 from alerter.core.rules import Level
@@ -34,8 +34,8 @@ def assert_skipping_changes_nothing(
     standing: Result | None = None
     for poll in history.poll_times.polls:
         now = from_epoch_us(poll)
-        series = history.as_of(poll, window=condition.window)
-        found = condition.evaluate(series, firing=firing, fired=[each for each in fired if each.until <= now], now=now)
+        series = history.series_at(poll, window=condition.lookback)
+        found = condition.evaluate(series, firing=firing, fired=[each for each in fired if each.end_at <= now], now=now)
         count = series.value_at(now)
         if standing is not None and _stands(standing, history, condition, poll, count):
             assert found.verdict is standing.verdict, (now, standing, found)
@@ -47,7 +47,7 @@ def _stands(standing: Result, history: SeriesHistory, condition: Condition, poll
     """Return True if the result of an earlier poll still stands at a poll."""
     if to_epoch_us(standing.holds_until) <= poll or _begins(history, condition, poll):
         return False
-    if condition.subject is Subject.POLLING:
+    if condition.input_kind is InputKind.POLLING:
         return True
     return count is not None and standing.holds_within[0] <= count <= standing.holds_within[1]
 
@@ -59,7 +59,7 @@ def _begins(history: SeriesHistory, condition: Condition, poll: int) -> bool:
     run = bisect_right(poll_times.since, poll) - 1
     is_first = run < 0 or poll_times.since[run] == poll or poll > poll_times.until[run]
     is_outage = any(poll == outage.since for outage in poll_times.outages)
-    if condition.subject is Subject.POLLING:
+    if condition.input_kind is InputKind.POLLING:
         return is_outage or (is_first and poll_times.outage_at(poll) is None)
     is_early = before >= 0 and 2 * (poll - poll_times.polls[before]) < to_epoch_us(NOON + INTERVAL) - to_epoch_us(NOON)
     return is_first or (condition.needs_even_polls and is_early)
@@ -75,10 +75,13 @@ def test_a_verdict_found_by_skipping_is_the_verdict_found_by_evaluating(
     condition = data.draw(KINDS[name])
     polled = data.draw(polls(reasons=("Spam", "Virus"), jitter=timedelta(seconds=jitter)))
     tenant = history_from_polls(ACME, polled, poll_interval=INTERVAL)
-    if condition.subject is Subject.POLLING:
+    if condition.input_kind is InputKind.POLLING:
         histories = [tenant.polling]
     else:
-        histories = [*tenant.reasons, *([sum_of_reasons([tenant.polling, *tenant.reasons])] if condition.sums else [])]
+        histories = [
+            *tenant.reasons,
+            *([sum_of_reasons([tenant.polling, *tenant.reasons])] if condition.allows_sum else []),
+        ]
     for history in histories:
         assert_skipping_changes_nothing(condition, history, firing=firing, fired=fired)
 
@@ -93,16 +96,16 @@ class Odd(BaseCondition):
     """An odd number of held messages: all that a new kind of condition must have."""
 
     name: ClassVar[str] = "odd"
-    limit: ClassVar[str] = "odd"
+    limit_text: ClassVar[str] = "odd"
 
     def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Result:
         """Look at the count, and say nothing of the future."""
         del firing, fired
         count = series.value_at(now)
         if count is None:
-            return no_data_result(self.name, self.limit)
+            return no_data_result(self.name, self.limit_text)
         verdict = Verdict.ACTIVE if count % 2 else Verdict.INACTIVE
-        return Result(verdict=verdict, evidence=Evidence(condition=self.name, limit=self.limit))
+        return Result(verdict=verdict, evidence=Evidence(condition=self.name, limit_text=self.limit_text))
 
 
 def test_a_new_kind_needs_a_name_a_limit_and_one_method() -> None:
@@ -121,6 +124,6 @@ def test_a_new_kind_needs_a_name_a_limit_and_one_method() -> None:
     changes = list(AlertReplay(key=a_key(), level=level, history=history.reasons[0]).changes())
 
     assert [change.transition.at for change in changes if change.transition] == [NOON + INTERVAL, NOON + 3 * INTERVAL]
-    assert (odd.falls, odd.window, odd.learns_for) == (False, timedelta(0), timedelta(0))
-    found = odd.evaluate(history.reasons[0].as_of(to_epoch_us(NOON), window=INTERVAL), firing=False, now=NOON)
-    assert odd.margin(found.evidence, series("2"), firing=False, now=NOON) == ""
+    assert (odd.lower_is_worse, odd.lookback, odd.learns_for) == (False, timedelta(0), timedelta(0))
+    found = odd.evaluate(history.reasons[0].series_at(to_epoch_us(NOON), window=INTERVAL), firing=False, now=NOON)
+    assert odd.distance_text(found.evidence, series("2"), firing=False, now=NOON) == ""

@@ -164,7 +164,7 @@ def test_the_samples_are_the_polls_that_there_were(steps: list[int], counted: li
     [history] = history_from_polls(Tenant("acme"), polled, poll_interval=minutes(1)).reasons
     forecast = Forecast(above=above, within=minutes(5), fit_over=minutes(10))
 
-    found = forecast.evaluate(history.as_of(to_epoch_us(NOON), window=forecast.window), firing=False, now=NOON)
+    found = forecast.evaluate(history.series_at(to_epoch_us(NOON), window=forecast.lookback), firing=False, now=NOON)
 
     points = [(-after // timedelta(milliseconds=1), count) for count, after in seen if after <= minutes(10)]
     if points[-1][1] > above:
@@ -211,7 +211,7 @@ def test_a_forecast_that_leads_below_nothing_is_nothing() -> None:
             {
                 "reference": Sample(at("11:00"), 40),
                 "expected": Sample(at("13:00"), 160),
-                "news": "heading for 160 in 1h",
+                "headline": "heading for 160 in 1h",
             },
             id="on the way",
         ),
@@ -221,7 +221,9 @@ def test_a_forecast_that_leads_below_nothing_is_nothing() -> None:
             id="above the limit already",
         ),
         pytest.param("151", {}, id="above the limit, and nothing else is known"),
-        pytest.param("5x2", {"note": "too few successful polls within 1h to draw a line through"}, id="too few polls"),
+        pytest.param(
+            "5x2", {"detail": "too few successful polls within 1h to draw a line through"}, id="too few polls"
+        ),
     ],
 )
 def test_a_forecast_says_what_it_reckons_with(notation: str, expected: dict[str, object]) -> None:
@@ -233,7 +235,7 @@ def test_a_forecast_says_what_it_reckons_with(notation: str, expected: dict[str,
     assert found == replace(
         Evidence(
             condition="forecast",
-            limit="above 150, or on the way there within 1h at the pace of the last 1h",
+            limit_text="above 150, or on the way there within 1h at the pace of the last 1h",
             value=Sample(NOON, seen.value_at(NOON) or 0),
         ),
         **expected,  # type: ignore[arg-type] # a table
@@ -309,4 +311,4 @@ def test_a_forecast_looks_back_over_what_it_fits() -> None:
     """The store loads that much."""
     forecast = a_forecast(fit_over="6h")
 
-    assert (forecast.window, forecast.falls, forecast.sums) == (timedelta(hours=6), False, True)
+    assert (forecast.lookback, forecast.lower_is_worse, forecast.allows_sum) == (timedelta(hours=6), False, True)

@@ -63,15 +63,15 @@ def test_it_looks_back_as_many_spans_and_says_so() -> None:
     weeks = Growth(over=timedelta(days=1), by=30, percent=100, times=14)
     falling = a_growth(by=None, falls_by=10, times=2)
 
-    assert weeks.window == timedelta(days=14)
-    assert weeks.limit == "+30 and +100 % on the most from 14d to 1d before"
-    assert falling.limit == "-10 on the least from 2h to 1h before"
+    assert weeks.lookback == timedelta(days=14)
+    assert weeks.limit_text == "+30 and +100 % on the most from 14d to 1d before"
+    assert falling.limit_text == "-10 on the least from 2h to 1h before"
     found = a_growth().evaluate(series("1 1 5 3 3 9 15", every="30m"), firing=False, now=NOON).evidence
-    assert found.news == "10 more than ever from 3h to 1h before"
+    assert found.headline == "10 more than ever from 3h to 1h before"
     fallen = falling.evaluate(series("30 25 25 15 15", every="30m"), firing=False, now=NOON).evidence
-    assert fallen.news == "10 fewer than ever from 2h to 1h before"
+    assert fallen.headline == "10 fewer than ever from 2h to 1h before"
     unknown = a_growth().evaluate(series("9 9 15", every="30m"), firing=False, now=NOON).evidence
-    assert unknown.note == "only 0s of 2h are known to compare with"
+    assert unknown.detail == "only 0s of 2h are known to compare with"
 
 
 @pytest.mark.parametrize("times", [0, 61])

@@ -29,7 +29,7 @@ HOUR = timedelta(hours=1)
 def margin_of(condition: Condition, seen: Series, *, firing: bool = False, now: datetime = NOON) -> str:
     """Return by how much a condition missed or passed its limit on a series."""
     found = condition.evaluate(seen, firing=firing, now=now)
-    return condition.margin(found.evidence, seen, firing=firing, now=now)
+    return condition.distance_text(found.evidence, seen, firing=firing, now=now)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_the_margin_never_contradicts_the_verdict(condition: Condition, held: li
     seen = series(" ".join(map(str, held)))
     found = condition.evaluate(seen, firing=False, now=NOON)
 
-    margin = condition.margin(found.evidence, seen, firing=False, now=NOON)
+    margin = condition.distance_text(found.evidence, seen, firing=False, now=NOON)
 
     assert ("needs" in margin or "not rising" in margin) == (found.verdict is Verdict.INACTIVE and bool(margin))
     assert (found.verdict is Verdict.ACTIVE) == ("by " in margin)
@@ -177,7 +177,7 @@ def test_the_margin_never_contradicts_the_verdict(condition: Condition, held: li
 @pytest.mark.parametrize("name", [*CONDITIONS])
 def test_every_condition_has_a_margin(name: str) -> None:
     """A new condition says by how much it missed, too."""
-    assert callable(CONDITIONS[name].margin)
+    assert callable(CONDITIONS[name].distance_text)
 
 
 def test_spans_of_a_margin_are_written_as_in_the_configuration() -> None:

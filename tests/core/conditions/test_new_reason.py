@@ -77,10 +77,10 @@ def test_a_new_reason_says_what_it_began_with(seen: Series, reference: Sample | 
 
     assert observed.evidence == Evidence(
         condition="new_reason",
-        limit="a hold reason's first held messages ever",
+        limit_text="a hold reason's first held messages ever",
         value=Sample(NOON, seen.value_at(NOON) or 0),
         reference=reference,
-        news=news,
+        headline=news,
     )
 
 
@@ -99,7 +99,7 @@ def test_a_new_reason_says_until_when_its_verdict_stands(seen: Series, expected:
 
 def test_a_new_reason_looks_back_over_a_day_and_at_no_sum() -> None:
     """The first sample is at most that old; and a sum has none."""
-    assert (WEEK.window, WEEK.falls, WEEK.sums) == (timedelta(days=1), False, False)
+    assert (WEEK.lookback, WEEK.lower_is_worse, WEEK.allows_sum) == (timedelta(days=1), False, False)
 
 
 def renamed(notation: str = "0x8 40x4", old: str = "40x8 0x4", *, now: datetime = NOON) -> Series:
@@ -114,8 +114,8 @@ def test_a_renamed_policy_is_no_news() -> None:
     """The reason is an old one, and its new name is said."""
     observed = WEEK.evaluate(renamed(), firing=False, now=NOON)
 
-    assert (observed.verdict, observed.evidence.news) == (INACTIVE, "")
-    assert observed.evidence.note == "renamed from 'Old', which held 40"
+    assert (observed.verdict, observed.evidence.headline) == (INACTIVE, "")
+    assert observed.evidence.detail == "renamed from 'Old', which held 40"
     assert observed.holds_until == FOREVER
 
 

@@ -103,10 +103,10 @@ def test_stagnation_says_since_when(notation: str, reference: Sample | None, not
     value = series(notation).value_at(NOON)
     assert observed.evidence == Evidence(
         condition="stagnant",
-        limit="above 100 and never falling for 1h",
+        limit_text="above 100 and never falling for 1h",
         value=None if value is None else Sample(NOON, value),
         reference=reference,
-        note=note,
+        detail=note,
     )
 
 
@@ -117,15 +117,15 @@ def test_stagnation_against_its_own_past_says_what_was_usual() -> None:
 
     found = own.evaluate(released_daily, firing=False, now=NOON)
 
-    assert own.limit == "above 3 and never falling for 1.5 times the longest of 4w"
+    assert own.limit_text == "above 3 and never falling for 1.5 times the longest of 4w"
     assert found.evidence == Evidence(
         condition="stagnant",
-        limit="no release for 1d; the longest was 3h",
+        limit_text="no release for 1d; the longest was 3h",
         value=Sample(NOON, 9),
         reference=Sample(NOON - span("11h"), 9),
     )
-    assert own.margin(found.evidence, released_daily, firing=False, now=NOON) == "for 11h so far, needs 13h more"
-    assert (own.window, own.learns_for) == (span("42d"), span("15d"))
+    assert own.distance_text(found.evidence, released_daily, firing=False, now=NOON) == "for 11h so far, needs 13h more"
+    assert (own.lookback, own.learns_for) == (span("42d"), span("15d"))
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_what_is_usual_and_a_span_exclude_each_other(keys: dict[str, Any], expec
 
 def test_stagnation_above_nothing_says_only_that_it_never_fell() -> None:
     """The limit beside it says how many are too many."""
-    assert Stagnant(above=0, lasting=timedelta(days=5)).limit == "never falling for 5d"
+    assert Stagnant(above=0, lasting=timedelta(days=5)).limit_text == "never falling for 5d"
 
 
 @pytest.mark.parametrize(
@@ -179,4 +179,4 @@ def test_stagnation_refuses_what_contradicts_itself(above: int, lasting: str, ex
 
 def test_stagnation_looks_back_over_its_span() -> None:
     """The store loads that much; nothing about it falls, and it may look at sums."""
-    assert (HOUR.window, HOUR.falls, HOUR.sums) == (timedelta(hours=1), False, True)
+    assert (HOUR.lookback, HOUR.lower_is_worse, HOUR.allows_sum) == (timedelta(hours=1), False, True)

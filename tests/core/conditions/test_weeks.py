@@ -93,7 +93,7 @@ def found(
     if others:
         history = replace(history, others=tenant.reasons)
     now = NOON + (polls - 1) * HOUR + after
-    return condition.evaluate(history.as_of(to_epoch_us(now), window=condition.window), firing=False, now=now)
+    return condition.evaluate(history.series_at(to_epoch_us(now), window=condition.lookback), firing=False, now=now)
 
 
 DAY, WEEK = 24, 168
@@ -208,7 +208,7 @@ def test_a_renamed_policy_is_no_news(condition: Condition, counts: str, other: s
     result = found(condition, counts, others={"Spam v2": other})
 
     assert result.verdict is verdict
-    assert ("'Spam v2'" in result.evidence.note) is (verdict is Verdict.INACTIVE)
+    assert ("'Spam v2'" in result.evidence.detail) is (verdict is Verdict.INACTIVE)
 
 
 @pytest.mark.parametrize(
@@ -234,10 +234,10 @@ def test_a_margin_says_how_much_is_missing(condition: Condition, counts: str, ma
         ACME, {HoldReason("Spam"): parse_counts(counts)}, begin=NOON, poll_interval=HOUR, timezone=UTC
     ).reasons[0]
     now = NOON + (len(parse_counts(counts)) - 1) * HOUR
-    series = history.as_of(to_epoch_us(now), window=condition.window)
+    series = history.series_at(to_epoch_us(now), window=condition.lookback)
     result = condition.evaluate(series, firing=False, now=now)
 
-    assert condition.margin(result.evidence, series, firing=False, now=now) == margin
+    assert condition.distance_text(result.evidence, series, firing=False, now=now) == margin
 
 
 @pytest.mark.parametrize(

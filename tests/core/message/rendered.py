@@ -20,7 +20,8 @@ from alerter.core.message.content import (
 )
 from alerter.core.message.render import compose_message
 from alerter.core.message.sanitize import ZERO_WIDTH_SPACE, sanitize
-from alerter.core.notifications import Notification, NotificationItem, NotifyReason, Receiver, ReceiverName
+from alerter.core.notifications import Notification, NotificationItem, NotifyReason
+from alerter.core.routes import Receiver, ReceiverName
 from alerter.core.rules import RuleName, Severity
 from alerter.core.series import ALL_REASONS, HoldReason, Sample, Tenant
 from alerter.errors import Cause
@@ -43,7 +44,7 @@ def an_alert(reason: str = "Impersonation", *, tenant: str = "acme", rule: str =
         peak=512,
         active_at=NOON - timedelta(minutes=10),
         fired_at=NOON,
-        evidence=(Evidence(condition="threshold", limit="above 500", value=Sample(NOON, 512), note=note),),
+        evidence=(Evidence(condition="threshold", limit_text="above 500", value=Sample(NOON, 512), detail=note),),
     )
 
 
@@ -51,9 +52,9 @@ def a_no_data_alert(tenant: str = "acme", detail: str = "HTTP 401") -> Alert:
     """Return the alert of a tenant that cannot be polled."""
     evidence = Evidence(
         condition="no_data",
-        limit="no data for 15m",
+        limit_text="no data for 15m",
         last_success_at=NOON - timedelta(minutes=25),
-        note=f"{Cause.WRONG_KEYS}: {detail}. {Cause.WRONG_KEYS.advice}",
+        detail=f"{Cause.WRONG_KEYS}: {detail}. {Cause.WRONG_KEYS.advice}",
     )
     return replace(an_alert(ALL_REASONS, tenant=tenant, rule="No data"), value=None, peak=None, evidence=(evidence,))
 
@@ -66,8 +67,8 @@ def composed(
     now: datetime = NOON,
 ) -> Message:
     """Return the message that tells of alerts."""
-    notices = tuple(NotificationItem(reason=reason, alert=alert) for alert in alerts)
-    return compose_message(Notification(receiver=SECOPS, notices=notices, suppressed=suppressed), context, now=now)
+    items = tuple(NotificationItem(reason=reason, alert=alert) for alert in alerts)
+    return compose_message(Notification(receiver=SECOPS, items=items, suppressed=suppressed), context, now=now)
 
 
 def slack_of(message: Message) -> dict[str, Any]:

@@ -63,9 +63,9 @@ def test_growth_from_nothing_has_no_percentage() -> None:
 
 def test_an_unknown_count_is_called_so() -> None:
     """An alert that never saw a count does not show one."""
-    card = drafted(a_notice(replace(FIRING, value=None, evidence=(Evidence(condition="threshold", limit=""),)))).cards[
-        0
-    ]
+    card = drafted(
+        a_notice(replace(FIRING, value=None, evidence=(Evidence(condition="threshold", limit_text=""),)))
+    ).cards[0]
 
     assert words(card.heading) == "an unknown number held for {Impersonation} ({acme})"
 
@@ -89,7 +89,7 @@ def test_an_alert_that_begins_now_needs_no_age() -> None:
 
 def test_a_note_of_a_condition_is_shown_as_data() -> None:
     """What a condition adds is not trusted to be free of Mimecast's text."""
-    alert = replace(FIRING, evidence=(replace(a_threshold(512), note="odd <data>"),))
+    alert = replace(FIRING, evidence=(replace(a_threshold(512), detail="odd <data>"),))
 
     assert facts(drafted(a_notice(alert)).cards[0])["Note"] == "{odd <data>}"
 
@@ -134,7 +134,7 @@ def test_a_no_data_card_says_why_and_what_to_do() -> None:
 )
 def test_a_no_data_card_without_advice(note: str, cause: dict[str, str]) -> None:
     """A note of a form that is not known is shown, or left out, but never misread."""
-    alert = replace(NO_DATA, evidence=(Evidence(condition="no_data", limit="", note=note),))
+    alert = replace(NO_DATA, evidence=(Evidence(condition="no_data", limit_text="", detail=note),))
 
     card = drafted(a_notice(alert)).cards[0]
 
@@ -152,7 +152,7 @@ def test_the_end_of_no_data_needs_no_advice() -> None:
 
 def test_an_unknown_condition_is_taken_to_be_about_held_messages() -> None:
     """A condition that was stored by another version does not break the message."""
-    evidence = replace(a_growth(512, 400), condition="weather", limit="above 9")
+    evidence = replace(a_growth(512, 400), condition="weather", limit_text="above 9")
     alert = replace(FIRING, evidence=(evidence,))
 
     assert words(drafted(a_notice(alert)).title).endswith("({acme}), above 9")
@@ -163,11 +163,11 @@ EXPECTATIONS = [
     pytest.param(
         Evidence(
             condition="forecast",
-            limit="above 800, or on the way there within 4h at the pace of the last 6h",
+            limit_text="above 800, or on the way there within 4h at the pace of the last 6h",
             value=Sample(NOON, 512),
             reference=_SIX_HOURS_AGO,
             expected=Sample(NOON + 240 * MINUTE, 850),
-            news="heading for 850 in 4h",
+            headline="heading for 850 in 4h",
         ),
         "heading for 850 in 4h",
         {
@@ -180,10 +180,10 @@ EXPECTATIONS = [
     pytest.param(
         Evidence(
             condition="baseline",
-            limit="above 140, the usual 100 and 4 times 10.0",
+            limit_text="above 140, the usual 100 and 4 times 10.0",
             value=Sample(NOON, 512),
             expected=Sample(NOON, 100),
-            news="usually 100 at this hour",
+            headline="usually 100 at this hour",
         ),
         "usually 100 at this hour",
         {
@@ -195,7 +195,7 @@ EXPECTATIONS = [
     pytest.param(
         Evidence(
             condition="stagnant",
-            limit="above 20 and never falling for 6h",
+            limit_text="above 20 and never falling for 6h",
             value=Sample(NOON, 512),
             reference=_SIX_HOURS_AGO,
         ),
@@ -209,9 +209,9 @@ EXPECTATIONS = [
     pytest.param(
         Evidence(
             condition="new_reason",
-            limit="a hold reason's first held messages ever",
+            limit_text="a hold reason's first held messages ever",
             value=Sample(NOON, 512),
-            news="a new hold reason",
+            headline="a new hold reason",
         ),
         "a new hold reason",
         {"Limit": "a hold reason's first held messages ever"},
@@ -241,9 +241,9 @@ def test_links_lead_to_the_console_and_to_each_runbook_once() -> None:
             RuleName("Slow"): "https://wiki.example/surge",
         },
     )
-    notices = [a_notice(replace(FIRING, key=a_key(rule=rule))) for rule in ("Backlog", "Surge", "Slow", "Bare")]
+    items = [a_notice(replace(FIRING, key=a_key(rule=rule))) for rule in ("Backlog", "Surge", "Slow", "Bare")]
 
-    assert [(words(link.label), link.url) for link in drafted(*notices, context=context).links] == [
+    assert [(words(link.label), link.url) for link in drafted(*items, context=context).links] == [
         ("Runbook: {Backlog}", "https://wiki.example/backlog"),
         ("Runbook: {Surge}", "https://wiki.example/surge"),
         ("Held mail", CONSOLE),
@@ -287,9 +287,9 @@ def test_a_firing_alert_without_a_beginning_has_no_since() -> None:
 def test_a_reminder_of_an_alert_without_data_says_since_when() -> None:
     """The count is that of the last successful poll, and nobody takes it for that of now."""
     context = replace(CONTEXT, poll_intervals={Tenant("acme"): 5 * MINUTE})
-    notice = a_notice(OLD, NotifyReason.REPEAT, notified=Severity.CRITICAL)
+    item = a_notice(OLD, NotifyReason.REPEAT, notified=Severity.CRITICAL)
 
-    titles = [words(drafted(notice, context=context, now=NOON + minutes * MINUTE).title) for minutes in (10, 11)]
+    titles = [words(drafted(item, context=context, now=NOON + minutes * MINUTE).title) for minutes in (10, 11)]
 
     assert "no data" not in titles[0]
     assert titles[1].endswith("; no data since 13:00 BST")
@@ -339,9 +339,9 @@ def test_what_was_muted_says_what_had_kept_it_quiet(mute: Mute, note: str) -> No
 def test_the_card_of_several_tenants_names_them() -> None:
     """The card has every tenant with its count, up to a dozen, and what they have in common."""
     context = replace(MSP, runbook_by_rule={RuleName("Backlog"): "see the red folder"})
-    notices = [replace(notice, mute_ended=SILENCE) for notice in at_tenants(14)]
+    items = [replace(item, mute_ended=SILENCE) for item in at_tenants(14)]
 
-    card = drafted(*notices, context=context).cards[0]
+    card = drafted(*items, context=context).cards[0]
 
     assert words(card.heading) == "{Impersonation} at 14 of 40 tenants: {t0} 512, {t1} 502, +12"
     assert words(card.reference).startswith("rule {Backlog} · ids ")
@@ -384,7 +384,7 @@ def test_the_card_of_several_tenants_without_data_says_what_to_do_once() -> None
 
 def test_the_end_at_several_tenants_needs_little() -> None:
     """What differs between the tenants is left out, and what is not known as well."""
-    unseen = replace(SEEN_AGAIN, active_at=None, evidence=(replace(NO_DATA.evidence[0], limit=""),))
+    unseen = replace(SEEN_AGAIN, active_at=None, evidence=(replace(NO_DATA.evidence[0], limit_text=""),))
 
     assert facts(drafted(*at_tenants(3, unseen, NotifyReason.RESOLVED)).cards[0]) == {"Tenants": "{t0}, {t1}, {t2}"}
 

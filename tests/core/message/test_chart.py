@@ -22,10 +22,10 @@ SPAM = an_alert(612)
 
 def message(*alerts: Alert, charts: bool = True, known: int | None = None) -> Message:
     """Return a message about alerts, of which the last ones, or all, have counts."""
-    notices = tuple(NotificationItem(reason=NotifyReason.FIRST, alert=alert) for alert in alerts)
-    figures = {alert.key.topic: FIGURE for alert in alerts[-len(alerts) if known is None else -known :]}
+    items = tuple(NotificationItem(reason=NotifyReason.FIRST, alert=alert) for alert in alerts)
+    figures = {alert.key.subject: FIGURE for alert in alerts[-len(alerts) if known is None else -known :]}
     receiver = CHARTED if charts else SECOPS
-    return compose_message(Notification(receiver=receiver, notices=notices), CONTEXT, figures=figures, now=NOW)
+    return compose_message(Notification(receiver=receiver, items=items), CONTEXT, figures=figures, now=NOW)
 
 
 def caption(message: Message) -> str:
@@ -74,7 +74,7 @@ def test_a_message_without_known_counts_has_no_picture() -> None:
     assert (
         Format.CHART
         not in compose_message(
-            Notification(receiver=CHARTED, notices=(NotificationItem(reason=NotifyReason.FIRST, alert=SPAM),)),
+            Notification(receiver=CHARTED, items=(NotificationItem(reason=NotifyReason.FIRST, alert=SPAM),)),
             CONTEXT,
             now=NOW,
         ).bodies
@@ -97,7 +97,7 @@ def test_a_digest_has_a_picture_of_what_fires_now() -> None:
     """The message of the longest outage is the one that needs it most."""
     missed = Missed(target="secops/slack", since=NOW, error="404", messages=(message(SPAM),), firing=(SPAM,))
 
-    digest = build_digest_message(missed, CHARTED, CONTEXT, figures={SPAM.key.topic: FIGURE}, now=NOW)
+    digest = build_digest_message(missed, CHARTED, CONTEXT, figures={SPAM.key.subject: FIGURE}, now=NOW)
 
     assert caption(digest) == "'Spam Scanning' (acme), 24 h: 40 → 612"
 

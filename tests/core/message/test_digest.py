@@ -25,7 +25,8 @@ from alerter.core.message.digest import (
 )
 from alerter.core.message.sanitize import sanitize
 from alerter.core.message.text import Room, fit
-from alerter.core.notifications import NotifyReason, Receiver, ReceiverName, TargetId
+from alerter.core.notifications import NotifyReason
+from alerter.core.routes import Receiver, ReceiverName, TargetId
 from alerter.core.rules import Severity
 from tests.core.message.rendered import (
     CONTEXT,

@@ -35,17 +35,17 @@ from tests.core.message.words import (
 
 def test_the_tone_is_that_of_the_worst() -> None:
     """A message about alerts of several severities is as the worst; one about an alert and an end is as the alert."""
-    for notices in ([a_notice(), a_notice(OTHER_LEVEL)], [a_notice(OTHER_LEVEL), a_notice()]):
-        assert drafted(*notices).status is MessageStatus.CRITICAL
+    for items in ([a_notice(), a_notice(OTHER_LEVEL)], [a_notice(OTHER_LEVEL), a_notice()]):
+        assert drafted(*items).status is MessageStatus.CRITICAL
     assert drafted(a_notice(), a_notice(ENDED, NotifyReason.RESOLVED)).status is MessageStatus.CRITICAL
     assert drafted(a_notice(ENDED, NotifyReason.RESOLVED)).status is MessageStatus.RESOLVED
 
 
 def test_a_storm_is_counted_not_listed() -> None:
     """Ten thousand alerts make a few cards and lines, and all of their ids."""
-    notices = [a_notice(replace(FIRING, key=a_key(reason=f"reason {number}"))) for number in range(10_000)]
+    items = [a_notice(replace(FIRING, key=a_key(reason=f"reason {number}"))) for number in range(10_000)]
 
-    storm = drafted(*notices)
+    storm = drafted(*items)
 
     assert (len(storm.cards), len(storm.lines), storm.total) == (MAX_CARDS, MAX_LINES, 10_000)
     assert len(set(storm.alert_ids)) == 10_000
@@ -131,10 +131,10 @@ def test_a_storm_of_ends_answers_some() -> None:
 LEVELS = replace(CONTEXT, levels_by_rule={RuleName("Backlog"): (Severity.INFO, Severity.WARNING, Severity.CRITICAL)})
 
 
-def events_of(notice: NotificationItem, *, context: MessageContext = CONTEXT) -> list[tuple[EventAction, Severity]]:
+def events_of(item: NotificationItem, *, context: MessageContext = CONTEXT) -> list[tuple[EventAction, Severity]]:
     """Return what an on-call service does, in its order, and under the key of which level."""
-    level_by_key = {build_dedup_key(FIRING.key.topic, severity): severity for severity in Severity}
-    return [(each.action, level_by_key[each.dedup_key]) for each in drafted(notice, context=context).events]
+    level_by_key = {build_dedup_key(FIRING.key.subject, severity): severity for severity in Severity}
+    return [(each.action, level_by_key[each.dedup_key]) for each in drafted(item, context=context).events]
 
 
 def test_each_level_is_opened_under_a_key_of_its_own() -> None:
@@ -165,10 +165,10 @@ def test_an_end_closes_every_level_of_the_rule(still_firing: Severity | None) ->
 
 def test_the_key_of_an_alert_is_the_same_for_ever() -> None:
     """What one version has opened, the next one closes."""
-    key = build_dedup_key(FIRING.key.topic, Severity.CRITICAL)
+    key = build_dedup_key(FIRING.key.subject, Severity.CRITICAL)
 
     assert key == "alerter-0a6f2668b8fb5a7a4a0b902f"
-    assert key != build_dedup_key(NO_DATA.key.topic, Severity.CRITICAL)
+    assert key != build_dedup_key(NO_DATA.key.subject, Severity.CRITICAL)
 
 
 def test_a_storm_opens_the_worst_and_closes_everything() -> None:
@@ -180,6 +180,6 @@ def test_a_storm_opens_the_worst_and_closes_everything() -> None:
     events = drafted(*firing, *ended).events
 
     assert [each.dedup_key for each in events[:MAX_TRIGGERED]] == [
-        build_dedup_key(key.topic, Severity.CRITICAL) for key in keys[:MAX_TRIGGERED]
+        build_dedup_key(key.subject, Severity.CRITICAL) for key in keys[:MAX_TRIGGERED]
     ]
     assert [each.action for each in events[MAX_TRIGGERED:]] == [EventAction.RESOLVE] * len(keys)

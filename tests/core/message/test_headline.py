@@ -135,7 +135,7 @@ TITLES = [
         id="the level that ended is the alert's where nothing was told before",
     ),
     pytest.param(
-        a_notice(replace(ENDED, resolution="rule removed"), NotifyReason.RESOLVED, notified=Severity.CRITICAL),
+        a_notice(replace(ENDED, resolved_because="rule removed"), NotifyReason.RESOLVED, notified=Severity.CRITICAL),
         "Resolved (rule removed): 120 held for {Impersonation} ({acme}), peak 1,512",
         id="an end without the count's doing says why",
     ),
@@ -165,17 +165,17 @@ TITLES = [
         id="the end of missing data says how long the outage was, and what is held",
     ),
     pytest.param(
-        a_notice(replace(NO_DATA, resolved_at=NOON, resolution="rule removed"), NotifyReason.RESOLVED),
+        a_notice(replace(NO_DATA, resolved_at=NOON, resolved_because="rule removed"), NotifyReason.RESOLVED),
         "Resolved (rule removed): polling is no longer watched ({acme})",
         id="a removed rule about polling does not claim that Mimecast answers",
     ),
 ]
 
 
-@pytest.mark.parametrize(("notice", "title"), TITLES)
-def test_the_title_is_one_line_that_works_as_a_push(notice: NotificationItem, title: str) -> None:
+@pytest.mark.parametrize(("item", "title"), TITLES)
+def test_the_title_is_one_line_that_works_as_a_push(item: NotificationItem, title: str) -> None:
     """Whoever reads only the title knows what happened, where, and how bad it is."""
-    assert words(drafted(notice).title) == title
+    assert words(drafted(item).title) == title
 
 
 SUMMARIES = [
@@ -211,16 +211,16 @@ SUMMARIES = [
 ]
 
 
-@pytest.mark.parametrize(("notices", "title"), SUMMARIES)
-def test_several_alerts_share_one_title(notices: list[NotificationItem], title: str) -> None:
+@pytest.mark.parametrize(("items", "title"), SUMMARIES)
+def test_several_alerts_share_one_title(items: list[NotificationItem], title: str) -> None:
     """One message about several alerts names the one most worth reading, and says how many more there are."""
-    assert words(drafted(*notices).title) == title
+    assert words(drafted(*items).title) == title
 
 
 def test_a_title_for_tenants_without_data_has_a_cause_where_it_is_the_same_for_all() -> None:
     """Of several causes the message says which; the title has no room for them."""
     *alike, other = at_tenants(3, NO_DATA)
-    evidence = (replace(NO_DATA.evidence[0], note=f"{Cause.DNS}: no such host. {Cause.DNS.advice}"),)
+    evidence = (replace(NO_DATA.evidence[0], detail=f"{Cause.DNS}: no such host. {Cause.DNS.advice}"),)
 
     assert words(drafted(*alike, other, context=MSP).title).endswith("({t0}, {t1}, {t2}), API keys refused")
     mixed = replace(other, alert=replace(other.alert, evidence=evidence))
@@ -261,7 +261,7 @@ def test_a_title_for_tenants_without_data_has_a_cause_where_it_is_the_same_for_a
             id="resolved",
         ),
         pytest.param(
-            replace(ENDED, resolution="rule removed"),
+            replace(ENDED, resolved_because="rule removed"),
             NotifyReason.RESOLVED,
             "Resolved (rule removed): {Impersonation} at 9 of 40 tenants: {t0} 120, {t1} 110, +7",
             id="the rule is gone",
@@ -297,7 +297,7 @@ def test_a_title_for_tenants_without_data_has_a_cause_where_it_is_the_same_for_a
             id="the end of missing data",
         ),
         pytest.param(
-            replace(SEEN_AGAIN, resolution="rule removed"),
+            replace(SEEN_AGAIN, resolved_because="rule removed"),
             NotifyReason.RESOLVED,
             "Resolved (rule removed): polling is no longer watched for 9 of 40 tenants ({t0}, {t1}, +7)",
             id="a removed rule about polling",
@@ -315,9 +315,9 @@ def test_the_same_at_several_tenants_is_told_once(alert: Alert, reason: NotifyRe
 
 def test_a_level_that_goes_on_is_told_once_for_several_tenants() -> None:
     """Where the topic goes on at another level, all of the tenants' does."""
-    notices = [replace(notice, still_firing=Severity.WARNING) for notice in at_tenants(3, ENDED, NotifyReason.RESOLVED)]
+    items = [replace(item, still_firing=Severity.WARNING) for item in at_tenants(3, ENDED, NotifyReason.RESOLVED)]
 
-    assert words(drafted(*notices).title).startswith("Better: {Impersonation} at 3")
+    assert words(drafted(*items).title).startswith("Better: {Impersonation} at 3")
 
 
 def test_a_better_level_says_whether_its_limit_is_still_passed() -> None:
@@ -331,8 +331,8 @@ def test_a_better_level_says_whether_its_limit_is_still_passed() -> None:
     assert title(a_threshold(180, limit="above 200, clears at 150")).endswith("; WARNING, limit: above 200")
     assert title(a_threshold(9, limit="below 20")).endswith("; WARNING, still below 20")
     assert title(a_growth(310, 120)).endswith("; WARNING, +50 within 1h")
-    assert title(Evidence(condition="threshold", limit="")).endswith("; WARNING")
-    assert title(Evidence(condition="threshold", limit="above 9")).endswith("; WARNING, limit: above 9")
+    assert title(Evidence(condition="threshold", limit_text="")).endswith("; WARNING")
+    assert title(Evidence(condition="threshold", limit_text="above 9")).endswith("; WARNING, limit: above 9")
 
 
 def test_only_reminders_and_only_ends_name_missing_data_as_what_it_is() -> None:

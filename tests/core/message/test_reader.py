@@ -44,9 +44,9 @@ def test_a_span_that_a_clock_turned_round_is_nothing() -> None:
 def test_a_figure_of_which_nothing_is_known_says_nothing() -> None:
     """Neither in bars nor in words."""
     nothing = Figure(start_at=NOON - timedelta(days=1), end_at=NOON, segments=())
-    notification = Notification(receiver=SECOPS, notices=(a_notice(),))
+    notification = Notification(receiver=SECOPS, items=(a_notice(),))
 
-    content = compose_content(notification, CONTEXT, figures={FIRING.key.topic: nothing}, now=NOON)
+    content = compose_content(notification, CONTEXT, figures={FIRING.key.subject: nothing}, now=NOON)
 
     assert trend_text(nothing) == ""
     assert "24 h" not in facts(content.cards[0])

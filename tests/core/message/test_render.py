@@ -19,7 +19,7 @@ from alerter.core.message.digest import (
 )
 from alerter.core.message.render import compose_test_message, short, with_present_events
 from alerter.core.message.sanitize import ZERO_WIDTH_SPACE
-from alerter.core.notifications import Receiver, ReceiverName
+from alerter.core.routes import Receiver, ReceiverName
 from alerter.core.rules import Severity
 from alerter.core.series import ALL_REASONS, ALL_TENANTS, Sample
 from tests.core.message.rendered import (
@@ -46,11 +46,11 @@ def test_every_format_says_what_a_forecast_reckons_with() -> None:
     """Plain text, mail, Slack and Teams carry the same numbers, both instants, and the limit."""
     evidence = Evidence(
         condition="forecast",
-        limit="above 800, or on the way there within 4h at the pace of the last 6h",
+        limit_text="above 800, or on the way there within 4h at the pace of the last 6h",
         value=Sample(NOON, 512),
         reference=Sample(NOON - timedelta(hours=6), 300),
         expected=Sample(NOON + timedelta(hours=4), 850),
-        news="heading for 850 in 4h",
+        headline="heading for 850 in 4h",
     )
 
     message = composed(replace(an_alert(), evidence=(evidence,)))
@@ -187,12 +187,12 @@ def test_an_event_says_all_that_a_message_says_of_an_alert() -> None:
             id="a thousand million messages",
         ),
         pytest.param(
-            replace(an_alert(), value=1, evidence=(Evidence(condition="threshold", limit="above 0"),)),
+            replace(an_alert(), value=1, evidence=(Evidence(condition="threshold", limit_text="above 0"),)),
             "CRITICAL: 1 held for 'Impersonation' (acme), above 0",
             id="a limit of nothing",
         ),
         pytest.param(
-            replace(an_alert(), value=0, peak=0, evidence=(Evidence(condition="threshold", limit="below 5"),)),
+            replace(an_alert(), value=0, peak=0, evidence=(Evidence(condition="threshold", limit_text="below 5"),)),
             "CRITICAL: 0 held for 'Impersonation' (acme), below 5",
             id="too little",
         ),

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from alerter.core.message.content import Format, MessageStatus
 from alerter.core.message.report import build_report_message, compose_report_content, weekly_report_id
-from alerter.core.notifications import ReceiverName
 from alerter.core.review import Episode, TenantWeek, WeeklyReport, review_episodes
+from alerter.core.routes import ReceiverName
 from alerter.core.rules import Severity
 from alerter.core.series import ALL_REASONS, Span, Tenant
 from tests.builders import NOON, a_key
@@ -29,7 +29,7 @@ def episodes(number: int = 1, *, rule: str = "Backlog", reason: str = "Spam", ov
     key = a_key(rule=rule, reason=reason)
     return [
         Episode(
-            subject=key.topic,
+            subject=key.subject,
             severity=Severity.WARNING,
             since=NOON - (each + 1) * HOUR,
             until=NOON - (each + 0.5) * HOUR if over else None,

@@ -9,14 +9,8 @@ from alerter.core.conditions import Evidence
 from alerter.core.message.content import AlertCard, Bars, MessageContent, MessageContext, RichText, Untrusted
 from alerter.core.message.draft import compose_content
 from alerter.core.mutes import Mute, MuteKind
-from alerter.core.notifications import (
-    Notification,
-    NotificationItem,
-    NotificationState,
-    NotifyReason,
-    Receiver,
-    ReceiverName,
-)
+from alerter.core.notifications import Notification, NotificationItem, NotificationState, NotifyReason
+from alerter.core.routes import Receiver, ReceiverName
 from alerter.core.rules import RuleName, Severity
 from alerter.core.series import ALL_REASONS, HoldReason, Sample, Tenant
 from alerter.errors import Cause
@@ -50,14 +44,14 @@ def facts(card: AlertCard) -> dict[str, str]:
 
 def a_threshold(value: int, *, at: datetime = NOON, limit: str = "above 500, clears at 400") -> Evidence:
     """Return what a threshold compared."""
-    return Evidence(condition="threshold", limit=limit, value=Sample(at, value))
+    return Evidence(condition="threshold", limit_text=limit, value=Sample(at, value))
 
 
 def a_growth(value: int, before: int) -> Evidence:
     """Return what a growth over an hour compared."""
     return Evidence(
         condition="growth",
-        limit="+50 within 1h",
+        limit_text="+50 within 1h",
         value=Sample(NOON, value),
         reference=Sample(NOON - 60 * MINUTE, before),
     )
@@ -101,9 +95,9 @@ NO_DATA = replace(
     evidence=(
         Evidence(
             condition="no_data",
-            limit="no data for 15m",
+            limit_text="no data for 15m",
             last_success_at=NOON - 25 * MINUTE,
-            note=f"{Cause.WRONG_KEYS}: HTTP 401. {Cause.WRONG_KEYS.advice}",
+            detail=f"{Cause.WRONG_KEYS}: HTTP 401. {Cause.WRONG_KEYS.advice}",
         ),
     ),
 )
@@ -114,7 +108,7 @@ SEEN_AGAIN = replace(
     value=731,
     fired_at=NOON - 35 * MINUTE,
     resolved_at=NOON,
-    evidence=(replace(NO_DATA.evidence[0], last_success_at=NOON - 50 * MINUTE, note=""),),
+    evidence=(replace(NO_DATA.evidence[0], last_success_at=NOON - 50 * MINUTE, detail=""),),
 )
 
 
@@ -132,12 +126,12 @@ def a_notice(
     before = None
     if notified is not None:
         before = NotificationState(
-            topic=alert.key.topic,
+            subject=alert.key.subject,
             receiver=SECOPS.name,
             severity=notified,
             state=AlertState.FIRING,
-            at=NOON - 30 * MINUTE,
-            repeats=repeats,
+            notified_at=NOON - 30 * MINUTE,
+            repeat_count=repeats,
             thread=thread,
         )
     return NotificationItem(
@@ -146,10 +140,10 @@ def a_notice(
 
 
 def drafted(
-    *notices: NotificationItem, context: MessageContext = CONTEXT, suppressed: int = 0, now: datetime = NOON
+    *items: NotificationItem, context: MessageContext = CONTEXT, suppressed: int = 0, now: datetime = NOON
 ) -> MessageContent:
     """Return the words for notices, the worst first."""
-    return compose_content(Notification(receiver=SECOPS, notices=notices, suppressed=suppressed), context, now=now)
+    return compose_content(Notification(receiver=SECOPS, items=items, suppressed=suppressed), context, now=now)
 
 
 OLD = replace(FIRING, active_at=NOON - 360 * MINUTE, fired_at=NOON - 350 * MINUTE)
