@@ -23,7 +23,7 @@ class _Timex(ctypes.Structure):
 def clock_error() -> timedelta | None:
     """Return how far the clock may be off at most, as far as the kernel knows; None where it cannot be asked.
 
-    Nothing is set. What keeps the clock right tells the kernel so; otherwise the figure grows up to 16 s.
+    Nothing is set. What keeps the clock right says so to the kernel; otherwise the figure grows up to 16 s.
     """
     timex = _Timex(modes=0)
     try:

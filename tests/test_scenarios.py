@@ -50,8 +50,8 @@ def test_a_test_that_fails_shows_what_was_expected_and_what_was_found(alerter: R
         "  at 5m (Mon 2026-01-05 00:05:00 UTC), what is pending (- expected, + found):",
         "    - warning 'Backlog' on 'Spam' of acme",
         "  at 5m (Mon 2026-01-05 00:05:00 UTC), notifications since the expectation before (- expected, + found):",
-        "    - everyone is told (repeat) of warning 'Backlog' on 'Spam' of acme",
-        "    + everyone is told (first) of warning 'Backlog' on 'Spam' of acme",
+        "    - everyone is notified (repeat) of warning 'Backlog' on 'Spam' of acme",
+        "    + everyone is notified (first) of warning 'Backlog' on 'Spam' of acme",
         "0 tests passed, 1 failed",
     ]
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from alerter.config import Config
     from alerter.queries.review import ReviewWithLimits
 
-#: So many rules and series are shown: one screen. `--json` has all.
+#: The rules and series that are shown: one screen. `--json` has all.
 MAX_RULES, MAX_SERIES = 8, 5
 _WHY_NOT = {
     WhyNot.FEW: "",

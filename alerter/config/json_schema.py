@@ -47,7 +47,7 @@ def json_schema() -> Schema:
     return {
         "$schema": DRAFT,
         "title": "alerter",
-        "description": "What to watch, when it is wrong, and whom to tell.",
+        "description": "What to watch, when it is wrong, and whom to alert.",
         "type": "object",
         "properties": {
             INCLUDE: _list(

@@ -55,7 +55,7 @@ def find_config(
     Args:
         option: What the user named; it need not exist.
         environ: The environment; None for that of this process.
-        say: Is told what is not as one would expect: that another than the usual one is read, or that one is not.
+        say: Called with what is not as one would expect: that another than the usual one is read, or that one is not.
         uid: Who looks; None for the user of this process.
         usual: Where the usual one is.
 
@@ -130,7 +130,7 @@ def load_config(
             What stands in their place in the configuration is of no use.
         only_receiver: The one receiver whose URLs are needed, and no other secret; None for all secrets.
         only_own: Whether only files are read that belong, with their folders, to root or to the user of this process:
-            for those who read without having been told to.
+            for those who read without having been asked to.
         check_url: Return why a message cannot be sent to a URL, without the network; empty where it can.
         check_picture: The same for the picture of a message.
 

@@ -228,7 +228,7 @@ class TenantConfig(Section):
         labels: What you know it by, such as `{ customer = "Acme Ltd", tier = "gold" }`; rules and routes select by
             them.
         timezone: Where its people work: for mute windows without a time zone of their own.
-        muted: It is polled and recorded, and nobody is told anything.
+        muted: It is polled and recorded, and nobody is notified.
     """
 
     name: Annotated[Tenant, Key(exclude=True)]
@@ -272,7 +272,7 @@ class RouteConfig(Section):
     """`[[routes]]`.
 
     Attributes:
-        receivers: Who is told.
+        receivers: Who is notified.
         severity: Which levels: `info`, `warning`, `critical`.
         tenants: Globs; `!glob` excludes.
         reasons: Globs; `!glob` excludes.
@@ -407,7 +407,7 @@ class Config:
 
     @property
     def muted_tenants(self) -> frozenset[Tenant]:
-        """The tenants of which nobody is told anything."""
+        """The tenants whose alerts nobody is notified of."""
         return frozenset(name for name, tenant in self.tenants.items() if tenant.muted)
 
     @property

@@ -1,7 +1,7 @@
 """The folders of data and secrets that belong to a configuration, for its service and for commands in a shell.
 
-systemd tells a service by variables. A shell beside it has none of them, so that for a configuration in /etc/alerter
-the places are known that the units in `deploy/` give it: there, `sudo alerter status` needs nothing else.
+systemd names them to a service by variables. A shell beside it has none of them, so that for a configuration in
+/etc/alerter the places are known that the units in `deploy/` give it: there, `sudo alerter status` needs nothing else.
 """
 
 import os
@@ -69,7 +69,7 @@ def state_directory(path: Path, environ: Mapping[str, str], *, root: Path = ROOT
     if given:
         return Path(given)
     folder = data_folder(path, root=root)
-    # For others than root it is a link to what they cannot see: they should be told that, not that there is no history.
+    # For others than root it is a link to what they cannot see: they should read that, not that there is no history.
     # Where the unit is installed, and the folder is missing, that is an error: data elsewhere would never be found.
     if folder is not None and (os.path.lexists(folder) or _is_installed(folder.name, root=root)):
         return folder

@@ -26,7 +26,7 @@ MAX_SHOWN_LENGTH = 40
 #: How an error begins that is about a key and not about its value.
 UNKNOWN_KEY = "unknown key"
 
-#: So many known names are compared with a wrong one letter by letter: those that share the most pairs of letters.
+#: The known names that are compared with a wrong one letter by letter: those that share the most pairs of letters.
 MAX_COMPARED = 20
 
 

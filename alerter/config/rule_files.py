@@ -1,8 +1,8 @@
 """From a file of rules to a configuration that decides by them: what the file leaves open comes from elsewhere.
 
 A candidate for new rules, or a file of tests, has neither accounts nor secrets. Whose mail is held, how often they are
-polled and where their people work is said by the configuration that is installed, or by the tests; and so is who is
-told, where the file says nothing of that.
+polled and where their people work is said by the configuration that is installed, or by the tests; so is who is
+notified, where the file says nothing of that.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ from alerter.config.variables import Variables
 from alerter.errors import ConfigError
 from alerter.redaction import Redactor
 
-#: Who is told where nothing names a receiver.
+#: Who is notified where nothing names a receiver.
 RECEIVER = "everyone"
 #: What a file of rules may say.
 SECTIONS = ("rules", "receivers", "routes", "mute_windows")

@@ -125,11 +125,11 @@ class RuleConfig(Section):
         tenants: Globs, in any case; `!glob` excludes.
         reasons: Globs, in any case; `!glob` excludes.
         tenant_labels: Which labels a tenant must have, as for routes.
-        per: Judge each `reason` on its own, the sum per `tenant`, or the sum of `all` tenants.
+        per: Evaluate each `reason` on its own, the sum per `tenant`, or the sum of `all` tenants.
         for: How long conditions must hold before the alert fires.
         keep_firing_for: How long they must not hold before it resolves.
         runbook: A page that messages link to.
-        mute_windows: Names of mute windows, in which nobody is told of its alerts.
+        mute_windows: Names of mute windows, in which nobody is notified of its alerts.
     """
 
     name: Title

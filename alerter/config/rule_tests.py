@@ -71,7 +71,7 @@ class AlertTable(Section):
 
 
 class MessageTable(AlertTable):
-    """The same with who is told, and why."""
+    """The same with who is notified, and why."""
 
     receiver: Text = RECEIVER
     notify_reason: Annotated[NotifyReason, BeforeValidator(partial(types.one_of, NotifyReason))]
@@ -108,7 +108,7 @@ class RuleTestFile:
     """A file of rule tests.
 
     Attributes:
-        config: The rules and who is told; its tenants are those of the tests.
+        config: The rules and who is notified; its tenants are those of the tests.
         begin: The first poll of each test.
         scenarios: The tests, in the file's order.
     """

@@ -12,7 +12,7 @@ _SEPARATOR = compile_regex(r"[^A-Za-z0-9]+")
 #: What looks like a token is shown only where it is too short for one: most such values are misspelt times and spans.
 MIN_TOKEN = 16
 HIDDEN = "…"
-#: A longer line tells nobody more.
+#: A longer line says no more.
 MAX_CHARACTERS = 200
 
 

@@ -122,7 +122,7 @@ def bytes_of(path: Path, *, within: Path | None = None, only_own: bool = False, 
 
 
 def _place_of(descriptor: int, path: Path) -> Path:
-    """Return where an open file lies, as the kernel says; where that is not told, where its path leads."""
+    """Return where an open file lies, as the kernel says; where it does not, where its path leads."""
     notified = Path(f"/proc/self/fd/{descriptor}")
     return notified.readlink() if notified.is_symlink() else _real(path)
 

@@ -284,7 +284,7 @@ def _file_of(rest: str, folder: Path) -> PurePath:
         raise ValueError('expected three slashes before the path: "sqlite:///alerter.db", or four if it is absolute')
     name = unquote(rest[1:])
     if name in {"", ":memory:"}:
-        raise ValueError("expected a file: a database in memory would forget whom it told what")
+        raise ValueError("expected a file: a database in memory would forget whom it notified")
     if "?" in name or name.startswith(("~", "file:")):
         raise ValueError('expected a plain path, such as "sqlite:////var/lib/alerter/alerter.db", without "~" and "?"')
     return folder.absolute() / name

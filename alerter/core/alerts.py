@@ -11,7 +11,7 @@ r"""The lifecycle of an alert as a state machine, one alert per (rule, severity,
 
 Time between two runs of coverage counts neither towards `for` nor towards `keep_firing_for`: nothing is known of it.
 
-No I/O: values in, values out. `step` is the table; whom to tell is not decided here.
+No I/O: values in, values out. `step` is the table; whom to notify is not decided here.
 """
 
 from collections.abc import Iterable, Mapping

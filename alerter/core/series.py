@@ -358,7 +358,7 @@ class Series:
     def derived(self, key: Hashable, derive: "Callable[[Series], T]") -> T:
         """Return what a function derives from the whole series: in a replay, from all that will ever be known of it.
 
-        A replay asks for the same at thousands of polls, and has it derived once. Whoever asks must look at no more
+        A replay asks for the same at thousands of polls, and has it derived once. A caller must look at no more
         of it than was known at the poll.
 
         Args:

@@ -1,7 +1,7 @@
 """Health of this process: the outcomes of its poll cycles and deliveries since it started.
 
-The watchdog, the heartbeat and the metrics ask it. It counts in memory, so that a counter begins anew with the process,
-as Prometheus expects; whatever must outlive a restart is in the database. No I/O; threads share it.
+The watchdog, the heartbeat and the metrics ask it. It counts in memory, so that a counter begins again with the
+process, as Prometheus expects; whatever must outlive a restart is in the database. No I/O; threads share it.
 """
 
 from alerter.health.accounts import CycleStatus, TenantHealth

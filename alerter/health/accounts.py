@@ -9,7 +9,7 @@ from alerter.core.conditions import duration_text
 from alerter.core.series import HoldReason, Snapshot, Tenant
 from alerter.errors import Cause
 
-#: A tenant whose newest complete cycle is older than so many of its intervals is overdue.
+#: A tenant whose newest complete cycle is older than this number of its intervals is overdue.
 OVERDUE_INTERVALS = 3
 #: No tenant is overdue earlier: a poll may take its time.
 MIN_OVERDUE = timedelta(minutes=2)

@@ -13,9 +13,9 @@ from alerter.health.durations import CycleDurations, Durations
 from alerter.health.outcomes import ChartOutcome, ConfigRecord, DeliveryOutcome, PingOutcome, delivery_outcome
 from alerter.humanize import first_and_more_text
 
-#: Of thousands of tenants so many first cycles show that keys, network and database are well.
+#: Of thousands of tenants this number of first cycles shows that keys, network and database are well.
 ENOUGH_TENANTS = 50
-#: Whoever reads more complaints than this learns nothing new.
+#: More problems than this say nothing new.
 MAX_COMPLAINTS = 10
 
 
@@ -200,7 +200,7 @@ class Health:
             return [account.record(tenant, now) for tenant, account in self._accounts.items()]
 
     def all_polled_once(self) -> bool:
-        """Say whether a cycle of every tenant was attempted, be it in vain; of thousands, of as many as tell enough."""
+        """Say whether a cycle of every tenant was attempted, even if in vain; of thousands, of enough of them."""
         with self._lock:
             tried = sum(1 for account in self._accounts.values() if account.newest)
             return tried >= min(len(self._accounts), ENOUGH_TENANTS)
@@ -215,7 +215,7 @@ class Health:
         """Return what is wrong with the service's own work, one line for all tenants of which the same is; or nothing.
 
         A tenant is complained of while it is overdue, and while its newest cycle is one that was not completed. That
-        Mimecast refuses a poll is none: that cycle was complete, and what is told of it is told.
+        Mimecast refuses a poll is none: that cycle was complete, and somebody was notified.
         """
         now = self._monotonic()
         with self._lock:

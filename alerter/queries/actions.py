@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from alerter.core.alerts import Alert
     from alerter.storage import Reader
 
-#: At most so many actions are looked at for one alert.
+#: The actions that are read for one alert, at most.
 MAX_ACTIONS: Final = 500
 
 _VERBS: Final[Mapping[ActionKind, str]] = {

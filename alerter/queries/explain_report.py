@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 #: The newest messages about a rule that are shown of each receiver.
 MAX_MESSAGES = 3
-#: So many of the newest deliveries about each rule are looked at.
+#: The newest deliveries about each rule that are read.
 MAX_DELIVERIES = 50
-#: So many of the newest actions about a rule are shown.
+#: The newest actions about a rule that are shown.
 MAX_SHOWN_ACTIONS = 5
 
 _VERDICTS = {Verdict.ACTIVE: "yes", Verdict.INACTIVE: "no", Verdict.NO_DATA: "no data"}

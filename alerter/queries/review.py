@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from alerter.core.history import TenantHistory
     from alerter.storage import Store
 
-#: So many tenants are replayed at most: those with most episodes.
+#: The tenants that are replayed at most: those with most episodes.
 MAX_REPLAYED_TENANTS: Final = 20
 #: How long the replay of limits may take.
 REPLAY_SECONDS: Final = 20.0

@@ -75,7 +75,8 @@ __all__ = [
 ]
 
 
-#: So many changes are written to an SQLite file well within the time that a daemon waits for it, on a slow machine too.
+#: The changes that are written to an SQLite file well within the time that a daemon waits for it, on a slow machine
+#: too.
 MAX_BESIDE_A_DAEMON = 200_000
 
 
@@ -202,7 +203,7 @@ class Store:
         return restore_backup(self._own_file(), path, now=now)
 
     def is_same_as(self, other: "Store") -> bool:
-        """Say whether another one names the same database, as far as names can tell."""
+        """Say whether another one names the same database, as far as names say."""
         if self.file is not None and other.file is not None:
             return os.path.realpath(self.file) == os.path.realpath(other.file)
         return _names(self._url) == _names(other._url)  # noqa: SLF001 - of its own class
@@ -322,7 +323,7 @@ class Store:
         return self._delays_polls
 
     def save_polls(self, *, at_least: int = 1) -> None:
-        """Write the polls that are not written yet, if these are of so many tenants.
+        """Write the polls that are not written yet, if these are of enough tenants.
 
         Raises:
             StoreError: They cannot be written; the next transaction tries again.
@@ -332,7 +333,7 @@ class Store:
                 pass
 
     def change_marker(self, seconds: Callable[[], float]) -> ChangeMarker:
-        """Return what tells whether anything was committed since it was asked before, by any process.
+        """Return a value that changes when anything was committed since it was asked before, by any process.
 
         Args:
             seconds: A monotonic clock.

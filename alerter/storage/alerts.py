@@ -86,7 +86,7 @@ class AlertRepository(Repository):
         Args:
             since: None older than this.
             alert_id: Only those of this alert.
-            limit: At most so many.
+            limit: The most to return.
         """
         wanted = select(_transitions).order_by(_transitions.c.id.desc()).limit(limit)
         if since is not None:

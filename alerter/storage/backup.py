@@ -159,7 +159,7 @@ def _copied(source: Path, place: Path) -> Iterator[Path]:
 
 
 def _make_alike(copy: Path, database: Path) -> None:
-    """Let whoever used the database use the copy: it need not be whoever has the folder, where that is root's."""
+    """Give the copy to the owner of the database, who need not be the owner of the folder, where that is root."""
     found = find(copy)
     with found.entered() as reached:
         database = reached.with_name(database.name)

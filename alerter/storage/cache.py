@@ -359,7 +359,7 @@ class Cache(Repository):
         return True
 
     def load(self, tenant: Tenant, reach: LookbackReach | None, *, now: datetime) -> None:
-        """Read the state of a tenant that has changed; whoever has cached it must read it again.
+        """Read the state of a tenant that has changed; a process that has cached it must read it again.
 
         Nothing is kept while the clock is behind what is stored: the newest counts are not those of this moment, and a
         failed poll to come ends the run that this one is in.

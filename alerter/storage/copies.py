@@ -14,7 +14,7 @@ _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 def copy_pages(source: Path, copy: Path) -> None:
     """Copy what is committed in one SQLite file into another, which is one file afterwards, without a WAL beside it.
 
-    In one step: WAL keeps no writer waiting for it, while a copy in several steps would begin anew with each write.
+    In one step: WAL keeps no writer waiting for it, while a copy in several steps would begin again with each write.
 
     Args:
         source: The file to read; it is not changed.

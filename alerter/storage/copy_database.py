@@ -28,7 +28,7 @@ from alerter.storage.engine import (
 from alerter.storage.raw_tables import TABLES, RawTables
 from alerter.storage.schema import SchemaState
 
-#: Values are shown up to so many characters: a text may be a whole message.
+#: The characters of a value that are shown: a text may be a whole message.
 _MAX_SHOWN_LENGTH = 60
 
 
@@ -120,7 +120,7 @@ def _held(url: URL) -> Iterator[Connection]:
 
 
 class _Progress:
-    """Tells how many rows are done."""
+    """Says how many rows are done."""
 
     def __init__(self, on_progress: OnProgress, all_: int) -> None:
         self._on_progress = on_progress

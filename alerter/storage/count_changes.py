@@ -37,9 +37,9 @@ from alerter.storage.tables import Instant, tenants
 from alerter.storage.tables import compressed_days as _days
 from alerter.storage.tables import count_changes as _changes
 
-#: So many changes become one chunk at most, but that those of one instant stay together.
+#: The changes of one chunk at most, except that those of one instant stay together.
 MAX_CHUNK = 2_000
-#: So many rows, and so many chunks, are read at a time.
+#: The rows, and the chunks, that are read at a time.
 _PAGE, _PAGE_OF_CHUNKS = 5_000, 50
 #: Before and after all instants.
 BEGINNING, END = -(2**63), 2**63 - 1
@@ -138,7 +138,7 @@ class CountChanges(Repository):
             since = page[-1].end_at + 1
 
     def _loose(self, tenant_id: int, since: int, until: int) -> Iterator[StoredChange]:
-        """Yield what is in rows, page by page: a cursor would have to be closed by whoever stops in the middle."""
+        """Yield what is in rows, page by page: a cursor would have to be closed by a caller that stops halfway."""
         scope = {"tenant_id": tenant_id, "until": until, "last_at": since, "last_series": -1}
         while True:
             page = self._all(_LOOSE, scope)

@@ -67,7 +67,7 @@ class DatabaseSizes(Repository):
         """Give free pages of an SQLite file back to the disk; return how many, 0 where there is nothing to do.
 
         Args:
-            pages: So many at most; others are moved into their places first.
+            pages: The most to free; others are moved into their places first.
         """
         connection = self._connection
         if not is_sqlite(connection.engine.url) or _pragma(connection, "auto_vacuum") != _INCREMENTAL:

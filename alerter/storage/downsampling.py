@@ -67,7 +67,7 @@ class Downsampling(Repository):
         Args:
             tenant: Whose.
             before: The beginning of an hour, until which history is downsampled.
-            batch: About so many changes at most, but whole hours.
+            batch: About the most changes, but whole hours.
         """
         row = self._all(_TENANT, {"tenant": tenant})[0]
         if not self._changes.may_rewrite():

@@ -41,7 +41,7 @@ BUSY_SECONDS = 5
 #: When the WAL has this number of pages (16 MiB), it is copied into the file: four times as late as by default, for
 #: thousands of polls write the same pages again and again.
 MAX_WAL_PAGES = 4_000
-#: So many processes may open a new file at the same moment.
+#: The processes that may open a new file at the same moment.
 _WAL_ATTEMPTS = 20
 #: How long a transaction that writes to PostgreSQL may say nothing: the server ends that of a process that stands
 #: still, or cannot be reached, before anybody has waited in vain for its locks. A lease lasts longer.

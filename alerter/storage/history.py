@@ -76,8 +76,8 @@ class HistoryRepository(Repository):
             windows: How far back the rules look, which is what is cached for the next poll; None for nothing.
 
         Returns:
-            The counts that have changed, by the indexes of their series in the order of first sight. None where more
-            may have: the poll before is not cached, had failed or was long ago, another writer came between, or a
+            The counts that have changed, by the indexes of their series in the order in which they appeared. None where
+            more may have: the poll before is not cached, had failed or was long ago, another writer came between, or a
             reason is new.
         """
         reach = None if windows is None else LookbackReach(windows, poll_interval)
@@ -90,7 +90,7 @@ class HistoryRepository(Repository):
         return None
 
     def reasons(self, tenant: Tenant) -> list[SeriesState]:
-        """Return every reason that was ever seen, in the order of first sight; empty for an unknown tenant."""
+        """Return every reason that was ever seen, in the order in which they appeared; empty for an unknown tenant."""
         return [
             SeriesState(reason=row.reason, held=row.value, changed_at=row.changed_at, first_seen_at=row.first_seen_at)
             for row in self._series_of(self._runs.tenant(tenant))
@@ -136,8 +136,8 @@ class HistoryRepository(Repository):
             window: How far back the rules look.
             poll_interval: How often the tenant is polled.
             timezone: Where its people work.
-            places: Of the series that are wanted, in the order of first sight; the others must not be looked at. None
-                for all.
+            places: Of the series that are wanted, in the order in which they appeared; the others must not be looked
+                at. None for all.
             now: The window's end; what is stored as later (the clock was set back) comes along, unseen by the rules.
         """
         known = self._cache.known.get(tenant)
@@ -178,7 +178,7 @@ class HistoryRepository(Repository):
         return reader.load(tenant, poll_interval=poll_interval, timezone=timezone)
 
     def reasons_by_tenant(self, tenants: Collection[Tenant]) -> dict[Tenant, list[HoldReason]]:
-        """Return every reason that was ever seen of these tenants, in the order of first sight."""
+        """Return every reason that was ever seen of these tenants, in the order in which they appeared."""
         found: dict[Tenant, list[HoldReason]] = {}
         for row in self._all(_REASONS_OF_MANY, {"names": [*tenants]}):
             found.setdefault(row.name, []).append(row.reason)

@@ -22,7 +22,7 @@ from alerter.storage.poll_runs import PollRuns
 from alerter.storage.snapshots import SERIES
 from alerter.storage.tables import Instant, coverage, is_held, series, tenants
 
-#: So many changes are written by one statement.
+#: The changes that are written by one statement.
 _BATCH = 10_000
 
 
@@ -59,7 +59,7 @@ class ImportRepository(Repository):
         """Yield what is stored of a tenant: reasons that were seen, what they held at first, polls, changes.
 
         Each kind comes as a whole, in this order, oldest first, with the failed polls behind the successful ones, and
-        reasons in the order of first sight. However long the history is, little of it is in memory at a time.
+        reasons in the order in which they appeared. However long the history is, little of it is in memory at a time.
 
         Args:
             tenant: Whose; one that was never polled has no records.
@@ -134,7 +134,7 @@ class ImportRepository(Repository):
     def _bases(
         self, tenant_id: int, tenant: Tenant, known: Sequence[Row[Any]], *, since: datetime | None, begin: datetime
     ) -> Iterator[InitialCount]:
-        """Yield what was held before the first change, where that is neither nothing nor plain from the first sight."""
+        """Yield what was held before the first change, where that is neither nothing nor clear from the rest."""
         first: dict[int, int] = {}
         for _, number, was, _ in self._changes.read(tenant_id, since=_range(since, None)[0]):
             first.setdefault(number, was)

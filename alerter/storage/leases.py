@@ -11,7 +11,8 @@ Invariants, and what holds them:
    one.
 2. *Only the holder commits a poll.* Each transaction that keeps polls first asks for its leases `FOR SHARE`, and keeps
    those polls alone whose leases it has. From then on until it ends nobody can take them, be it ever so late.
-3. *A life that is over never comes back.* Whoever finds that its time was up begins another life, with another number
+3. *A life that is over never comes back.* An instance that finds its time was up begins another life, with another
+number
    and without leases. So a process that stood still and goes on commits nothing of what it had in hand.
 4. *Nobody waits for somebody who stands still.* The server ends a transaction that says nothing for some seconds
    (`engine.IDLE_SECONDS`), which is less than a lease lasts.

@@ -84,7 +84,7 @@ class ListRepository(Repository):
         Args:
             wanted: Which.
             after: The key that the page before has returned; empty for the first page.
-            limit: At most so many.
+            limit: The most to return.
 
         Returns:
             The alerts, and the key of the next page; empty where this is the last.
@@ -142,7 +142,7 @@ class ListRepository(Repository):
         Args:
             wanted: Which.
             after: The key that the page before has returned; None for the first page.
-            limit: At most so many.
+            limit: The most to return.
         """
         found = _DELIVERIES.limit(limit + 1)
         if wanted.receiver:

@@ -1,7 +1,8 @@
 """Locks: a daemon has its SQLite file for itself, a command on PostgreSQL the tenants that it polls.
 
-Two that know nothing of each other would poll twice and tell everything twice. Daemons on PostgreSQL do know of each
-other, by their leases; whoever locks such a database is refused while there are any, and they while it is locked.
+Two that know nothing of each other would poll twice and send everything twice. Daemons on PostgreSQL do know of each
+other, by their leases; a process that locks such a database is refused while there are any, and they while it is
+locked.
 """
 
 import os
@@ -87,7 +88,7 @@ def _locker_of(descriptor: int) -> str | None:
     found = os.fstat(descriptor)
     noted = os.pread(descriptor, 20, 0) if stat.S_ISREG(found.st_mode) else b""
     locks = Path("/proc/locks").read_text(encoding="ascii")
-    # Some file systems show the kernel's locks on another device than their files, on which the pid tells them.
+    # Some file systems show the kernel's locks on another device than their files, where the pid identifies them.
     device = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}"
     held = (each.group("pid", "device") for each in _FLOCK.finditer(locks) if int(each["inode"]) == found.st_ino)
     pid = next((pid for pid, at in held if at == device or pid.encode() == noted.strip()), None)
@@ -168,7 +169,7 @@ def _file_lock(database: str) -> Iterator[DaemonLock]:
         raise StoreError(f"{path}: {error.strerror}{hint}") from error
     try:
         _lock(descriptor, database)
-        with suppress(OSError):  # a full disk: whoever is refused is not told by whom
+        with suppress(OSError):  # a full disk: a process that is refused does not learn by which
             os.write(descriptor, f"{os.getpid()}\n".encode())
         yield _FileLock(path, descriptor)
         os.ftruncate(descriptor, 0)
@@ -200,7 +201,7 @@ def _lock(descriptor: int, database: str) -> None:
 def _server_lock(engine: Engine) -> Iterator[DaemonLock]:
     """Lock within a transaction of its own, which does nothing else; its end, by whatever cause, ends the lock.
 
-    A lock of a session would belong to whoever comes next, behind a pooler in transaction mode. No table is read here,
+    A lock of a session would belong to the next client, behind a pooler in transaction mode. No table is read here,
     for none that was read can be rebuilt until the transaction ends.
     """
     with store_errors(engine.url):

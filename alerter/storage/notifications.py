@@ -97,7 +97,7 @@ class NotificationRepository(Repository):
                 self._cache.mark_changed(tenant)
 
     def hourly_limits(self, *, since: datetime, until: datetime | None = None) -> dict[ReceiverName, HourlyLimit]:
-        """Return what each receiver got, and what was held back from it after that; without either it is missing.
+        """Return what each receiver got, and what was suppressed after that; without either it is missing.
 
         Args:
             since: Messages that were planned after this count, whatever they are: also digests, and what is sent to

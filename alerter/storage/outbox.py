@@ -80,7 +80,7 @@ class OutboxRepository(Repository):
 
         Args:
             only_failed: Those alone that did not arrive: dead ones, and those that wait, also behind another.
-            limit: At most so many.
+            limit: The most to return.
         """
         wanted = _DELIVERIES.limit(limit)
         if only_failed:
@@ -95,7 +95,7 @@ class OutboxRepository(Repository):
         Args:
             alert_ids: The ids of the alerts.
             until: The instant, itself included.
-            limit: At most so many.
+            limit: The most to return.
         """
         if not alert_ids:
             return []

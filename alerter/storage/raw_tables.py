@@ -14,7 +14,7 @@ from alerter.errors import StoreError
 from alerter.storage.engine import Repository, is_sqlite, location, store_error
 from alerter.storage.tables import OF_AN_INSTANCE, metadata
 
-#: So many rows are in memory at a time: messages may have many kilobytes each.
+#: The rows that are in memory at a time: messages may have many kilobytes each.
 BATCH = 2000
 
 #: Every table that is copied, each after those that it refers to.
@@ -104,7 +104,7 @@ class RawTables(Repository):
             raise StoreError(f"{self.location}: expected the encoding UTF8, found {encoding}: createdb --encoding=UTF8")
 
     def _copy_in(self, to: Table, rows: Batch) -> None:
-        """Write rows to PostgreSQL as its own tools do, in a tenth of the time of so many inserts."""
+        """Write rows to PostgreSQL as its own tools do, in a tenth of the time of as many inserts."""
         columns = ", ".join(f'"{each.name}"' for each in to.columns)
         driver: Any = self._connection.connection.driver_connection
         with (

@@ -59,7 +59,7 @@ from alerter.storage.tables import (
     count_changes as _changes,
 )
 
-#: To delete a chunk takes about as long as to delete so many changes.
+#: To delete a chunk takes about as long as to delete this number of changes.
 CHANGES_OF_A_CHUNK = 50
 
 #: A row that is to go, or the rows of a topic: its kind and its key.
@@ -80,7 +80,7 @@ class RetentionRepository(Downsampling, DatabaseSizes):
 
         Args:
             before: The instant.
-            limit: So many of each kind at most.
+            limit: The most of each kind.
         """
         old = {"before": before, "limit": limit}
         return [(kind, row[0]) for kind, found in _FIND.items() for row in self._all(found, old)]
@@ -95,7 +95,7 @@ class RetentionRepository(Downsampling, DatabaseSizes):
         Args:
             tenant: Whose.
             before: What ended earlier goes.
-            batch: About so many changes at most: those of an instant go together.
+            batch: About the most changes: those of an instant go together.
         """
         if not self._changes.may_rewrite():
             return 0

@@ -27,7 +27,7 @@ _KEEPALIVES: Final = {
     "keepalives_interval": "5",
     "keepalives_count": "3",
 }
-#: From this version on, libpq can be told how a server may ask for a password.
+#: From this version on, libpq takes a setting for how a server may ask for a password.
 _LIBPQ_WITH_REQUIRE_AUTH: Final = 160_000
 
 #: What PostgreSQL says (SQLSTATE, by class or in full: its manual's appendix A) where a statement, its values or
@@ -86,7 +86,7 @@ class ServerConnections:
         nothing. Nor does one for the answer whether a connection that was at rest is still good: so those that are at
         rest are ended as well.
         """
-        # Whoever has just closed one has done what is to be done.
+        # A caller that has just closed one has done what is to be done.
         for connection in list(self._open):
             with suppress(Exception), socket(fileno=os.dup(connection.fileno())) as line:
                 line.shutdown(SHUT_RDWR)

@@ -147,7 +147,7 @@ _DELETE_CHANGE = delete(_changes).where(
     _changes.c.series_id == bindparam("series_id"),
 )
 
-#: Every series of a tenant, in the order of first sight.
+#: Every series of a tenant, in the order in which they appeared.
 SERIES = (
     select(
         series.c.id,

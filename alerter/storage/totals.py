@@ -39,7 +39,7 @@ from alerter.storage.poll_runs import WITH_FAILURE, PollRuns, failure_from_row, 
 from alerter.storage.tables import coverage, is_held, series, tenants
 from alerter.storage.windows import MARGIN, LookbackReach, PackedSeries
 
-#: So many tenants are read at a time.
+#: The tenants that are read at a time.
 READ_TOGETHER = 200
 
 _Entry = TypeVar("_Entry")

@@ -49,7 +49,7 @@ class LookbackReach:
 
 @dataclass(slots=True)
 class PackedSeries:
-    """All series of a tenant, in the order of first sight.
+    """All series of a tenant, in the order in which they appeared.
 
     Attributes:
         reach: How far back they go.

@@ -27,7 +27,7 @@ _MISDIRECTED: Final = (
     b" or one of `hosts` in [web]\n"
 )
 _TEXT: Final = "text/plain; charset=utf-8"
-#: For whoever opens a page in a browser: it shows text, of this moment, to nobody else's page.
+#: For a person who opens a page in a browser: it shows text, of this moment, to nobody else's page.
 _HEADERS: Final = (
     ("Cache-Control", "no-store"),
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),

@@ -182,7 +182,7 @@ class Gate:
 
     def _token(self, token: str, address: str) -> Visitor:
         digest = sha256(token.encode()).hexdigest()
-        # Every token is compared, so that the time tells nothing.
+        # Every token is compared, so that the time says nothing.
         found = [each for each in self._config.tokens.items() if hmac.compare_digest(each[1].sha256, digest)]
         if not found:
             raise HttpError(

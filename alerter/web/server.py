@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 THREADS: Final = 4
 #: Connections at the same time. For a further one, the oldest that is not being answered is closed.
 CONNECTIONS: Final = 64
-#: A connection that says or takes nothing is closed after so many seconds.
+#: A connection that says or takes nothing is closed after this number of seconds.
 IDLE_SECONDS: Final = 15
 #: From the first byte of a request to the end of its header, in seconds, however the bytes drip in.
 HEADER_SECONDS: Final = 5

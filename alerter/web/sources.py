@@ -93,5 +93,5 @@ class TimedCache(Generic[Seen]):
 def _keep(look: Callable[[], Seen], seen: "Future[Seen]") -> None:
     try:
         seen.set_result(look())
-    except BaseException as error:  # noqa: BLE001 - whoever waits for it raises it
+    except BaseException as error:  # noqa: BLE001 - the one that waits for it raises it
         seen.set_exception(error)

@@ -1,4 +1,4 @@
-"""Stored history through the same evaluate → step → plan as live: what rules would have found, and told whom.
+"""Stored history through the same evaluate → step → plan as live: what rules would have found, and whom notified.
 
 Nothing is decided where nothing can change: `alert_replay` says at which polls an alert is evaluated, and a plan is
 made when one of them has changed, a reminder is due, a mute window ends, a receiver may have messages again, or a
@@ -63,7 +63,7 @@ class ReplayConfig(EvaluatedRules, Protocol):
 
     @property
     def muted_tenants(self) -> frozenset[Tenant]:
-        """The tenants of which nobody is told anything."""
+        """The tenants whose alerts nobody is notified of."""
         ...
 
     @property
@@ -80,8 +80,8 @@ class ReplayStep:
         at: When.
         tenant: Whose poll it was; `ALL_TENANTS` where a `group_wait` was over, at no poll.
         transitions: What changed.
-        notifications: Who is told what.
-        suppressed: Who would have been told, but for `max_per_hour`.
+        notifications: Who is notified of what.
+        suppressed: Who would have been notified without `max_per_hour`.
     """
 
     at: datetime
@@ -118,7 +118,7 @@ class Replay:
         return self._stand.alert(key)
 
     def __iter__(self) -> Iterator[ReplayStep]:
-        """Yield the moments at which something was decided; now and then the decision is that nobody is told."""
+        """Yield the instants at which something was decided; now and then the decision is that nobody is notified."""
         events = self._past.events()
         event = next(events, None)
         while event is not None or self._wakeups or self._log.groups:
@@ -133,7 +133,7 @@ class Replay:
             if self._woken(at, tenant) or any(map(self._is_news, transitions)):
                 yield self._cycle(at, tenant, transitions)
             elif transitions:
-                # What is pending nobody is told of, and what else may be told wakes up by itself.
+                # Nobody is notified of what is pending, and every other notification has a time of its own.
                 yield _moment(_NOTHING, self._past.names[tenant], transitions, now=from_epoch_us(at))
 
     def _due_groups(self) -> list[tuple[int, int]]:
@@ -141,7 +141,7 @@ class Replay:
         return [(at, _NO_TENANT) for at in self._log.groups.values()]
 
     def _is_bearer(self, name: Tenant) -> bool:
-        """Say whether a sum over all tenants is judged with the polls of this one."""
+        """Return True if a sum over all tenants is evaluated with the polls of this one."""
         bearers = self._policy.sum_trigger_tenants
         return any(
             rule.scope is Per.ALL and rule.tenants.matches(name) and name in bearers.get(rule.name, (name,))
@@ -154,7 +154,7 @@ class Replay:
         return [] if transition is None else [transition]
 
     def _is_news(self, transition: Transition) -> bool:
-        """Say whether there is anything to tell of a topic: what is told late, or held back, counts as news anew."""
+        """Return True if there is news of a subject: what is late, or was suppressed, is news again."""
         subject = transition.key.subject
         return (
             AlertState.FIRING in (transition.from_state, transition.to_state)
@@ -170,7 +170,7 @@ class Replay:
         return is_woken
 
     def _cycle(self, at: int, tenant: int, transitions: Sequence[Transition]) -> ReplayStep:
-        """Do what a poll does after it has judged."""
+        """Do what a poll does after it has evaluated."""
         scope = {self._past.names[tenant], *((ALL_TENANTS,) if tenant in self._evaluates_global_rules else ())}
         now = from_epoch_us(at)
 
@@ -184,12 +184,12 @@ class Replay:
         return _moment(at_once, self._past.names[tenant], transitions, now=now)
 
     def _group(self, at: int) -> ReplayStep:
-        """Tell the receivers whose `group_wait` is over."""
+        """Notify the receivers whose `group_wait` is over."""
         now = from_epoch_us(at)
         due = self._log.due_groups(now=now)
         decided = self._in_full(lambda: self._log.plan_groups(self._stand.alerts(), due, now=now), at)
         self._log.flush_groups(decided, due, now=now)
-        # Of everybody: what a window hides, or what was held back, may be told without a change.
+        # Of everybody: what a window hides, or what was suppressed, may be sent without a change.
         for name in self._stand.tenants() | self._log.tenants():
             self._wake(name, at, decided)
         return _moment(decided, ALL_TENANTS, (), now=now)
@@ -197,7 +197,7 @@ class Replay:
     def _in_full(self, planned: Callable[[], NotificationPlan], at: int) -> NotificationPlan:
         """Return a plan whose alerts have the count and the operands of their newest poll with data.
 
-        Whom to tell depends on neither, so that only what is told is judged for them, and then planned again.
+        Whom to notify depends on neither, so that only what is sent is evaluated for them, and then planned again.
         """
         decided = planned()
         notified = {item.alert.key for each in decided.notifications for item in each.items}
@@ -205,7 +205,7 @@ class Replay:
         return planned() if any(is_new) else decided
 
     def _bring_up_to(self, at: int, key: AlertKey) -> bool:
-        """Judge an alert at its newest poll with data; say whether it had not been."""
+        """Evaluate an alert at its newest poll with data; return True if it had not been."""
         found = self._past.newest(self._stand.last_evaluated(key), now=at)
         if found is None:
             return False
@@ -320,12 +320,12 @@ class _NotificationLog:
         return any(entry.subject == subject for entry in self._entries(subject.tenant))
 
     def plan(self, alerts: Iterable[Alert], scope: Collection[Tenant], *, now: datetime) -> NotificationPlan:
-        """Return what must be told of some tenants."""
+        """Return the notifications about some tenants."""
         believed = [entry for tenant in scope for entry in self._entries(tenant)]
         return self._plan(alerts, believed, self._policy.receivers, now=now)
 
     def plan_groups(self, alerts: Iterable[Alert], due: Collection[ReceiverName], *, now: datetime) -> NotificationPlan:
-        """Return what these receivers must be told of all tenants."""
+        """Return the notifications for these receivers about all tenants."""
         receivers = [receiver for receiver in self._policy.receivers if receiver.name in due]
         believed = [entry for tenant in self._believed for entry in self._entries(tenant)]
         return self._plan(alerts, [*believed, *self._ended.values()], receivers, now=now)
@@ -333,7 +333,7 @@ class _NotificationLog:
     def record(
         self, planned: NotificationPlan, transitions: Iterable[Transition], *, now: datetime
     ) -> NotificationPlan:
-        """Take as told what is told at once, and begin to collect the rest; return the former."""
+        """Record what is sent at once, and begin to group the rest; return the former."""
         waiting = {name for name, receiver in self._receivers.items() if receiver.group_wait}
         for receiver in (notification.receiver for notification in planned.notifications):
             if receiver.name in waiting:
@@ -347,7 +347,7 @@ class _NotificationLog:
         return {name for name, at in self.groups.items() if at <= to_epoch_us(now)}
 
     def flush_groups(self, planned: NotificationPlan, due: Collection[ReceiverName], *, now: datetime) -> None:
-        """Take as told what was collected for these receivers."""
+        """Record what was grouped for these receivers as sent."""
         self.groups = {name: at for name, at in self.groups.items() if name not in due}
         changed = {item.alert.key.subject for each in planned.suppressed for item in each.items}
         self._keep(planned, changed, now=now)

@@ -46,7 +46,7 @@ class BacktestNotification:
         at: When it would have been planned.
         receiver: To whom.
         rule: Of which rule.
-        whys: Its reasons of that rule, each once, the gravest first: one message may tell of a beginning and of an end.
+        whys: Its reasons of that rule, each once, the gravest first: one message may be about a beginning and an end.
     """
 
     at: datetime
@@ -61,7 +61,7 @@ class Backtest:
 
     Attributes:
         firings: Those of which a part lies within it, in the order in which they began.
-        items: What was told within it, oldest first: for each message one notice for each rule that it tells of.
+        items: What was sent within it, oldest first: for each message one item for each rule that it is about.
         messages: How many messages each receiver would have got.
     """
 
@@ -103,7 +103,7 @@ class BacktestRun:
 
         Args:
             tenant: All that is known of it.
-            on_progress: Told which part of it has been looked at, from 0 to 1.
+            on_progress: Called with the part of it that has been read, from 0 to 1.
         """
         for number, source in enumerate(self._sources):
             part = partial(_share, on_progress, number, len(self._sources))

@@ -111,14 +111,14 @@ class AlertRef:
 
 @dataclass(frozen=True, slots=True, order=True)
 class NotificationRef:
-    """Something that a receiver is told, or was expected to be: one alert of a message, and why it is in it."""
+    """One alert that a receiver is notified of, or was expected to be, and why."""
 
     receiver: str
     why: str
     alert: AlertRef
 
     def __str__(self) -> str:
-        return f"{self.receiver} is told ({self.why}) of {self.alert}"
+        return f"{self.receiver} is notified ({self.why}) of {self.alert}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +129,7 @@ class Expectation:
         at: The moment; a poll at it belongs to it.
         firing: Exactly the alerts that fire.
         pending: Exactly the alerts that are pending.
-        notified: Exactly what receivers were told since the expectation before.
+        notified: Exactly what receivers were notified of since the expectation before.
     """
 
     at: datetime

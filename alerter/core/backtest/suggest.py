@@ -1,14 +1,14 @@
 """Rules for a wanted number of false alerts, learnt from a tenant's own history: without limits, and limits.
 
 The highest count of each day says what is usual: their median, and around it the median of their distances from the
-median, which a burst that was real does not move. A limit stands so many of these distances above what is usual. At
+median, which a burst that was real does not move. A limit stands a number of these distances above what is usual. At
 first all limits are as close as `DEVIATION_STEPS` has it; while they would have alerted too often, the one that
-alerted most often moves up. A quiet reason whose only alert was a real burst therefore keeps its close limit.
+alerted most often moves up. A calm reason whose only alert was a real burst therefore keeps its close limit.
 
 A limit is chosen on the first two thirds of the history and confirmed on the rest, which it has not seen: what it would
 have done there is what it promises. One that does not keep to the budget there is not suggested.
 
-What a limit would have told is not reckoned here: the live functions say it, over the history, as in any replay.
+When a limit would have alerted is not computed here: the live functions say it, over the history, as in any replay.
 No I/O: values in, values out.
 """
 
@@ -39,17 +39,17 @@ MIN_DAYS = 14
 DEVIATION_STEPS = (3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 14.0, 20.0, 30.0, 50.0, 80.0, 130.0)
 #: Messages; a distance is taken to be no smaller: from 1 to 4 held messages is nothing to be woken for.
 MIN_DISTANCE = 3.0
-#: Polls; an alert that is over within so many was a blip.
+#: Polls; an alert that is over within this number was a blip.
 BLIP_POLLS = 2
-#: A limit that would have told more often than once in this time only informs.
+#: A limit that would have alerted more often than once in this time only informs.
 FREQUENT = WEEK
-#: So many times as far above what is usual as the limit itself it is critical.
+#: It is critical at this multiple of the limit's own distance from what is usual.
 CRITICAL_FACTOR = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitFiring:
-    """One time at which a limit would have told: `until` is None where it went on at the end of the history."""
+    """One time at which a limit would have alerted: `until` is None where it went on at the end of the history."""
 
     since: datetime
     until: datetime | None
@@ -86,7 +86,7 @@ class Suggestion:
         severity: How bad it is to pass it.
         level: The limit, with where it clears and for how long it must hold.
         critical_above: From where on it is critical, in messages.
-        firings: When it would have told, oldest first.
+        firings: When it would have alerted, oldest first.
         history: How long the history is.
         number: How many are called so with it; more than 1 where reasons differ in what is not shown, or in case.
     """
@@ -145,9 +145,9 @@ class Suggestions:
         tenant: Whose.
         rules: Those without a limit, for all its reasons.
         too_noisy: The kinds of these that its history does not afford.
-        made: Limits, in the order of first sight.
+        made: Limits, in the order in which the reasons appeared.
         unsupported: The reasons for which there is none.
-        per_week: How often all of them together would have told in a week of the part that they were chosen on.
+        per_week: How often all of them together would have alerted in a week of the part that they were chosen on.
         confirmed_per_week: How often in a week of the rest.
     """
 
@@ -274,7 +274,7 @@ class _Candidate:
 
     @property
     def per_week(self) -> float:
-        """How often the limit would have told in a week of the part that it is chosen on."""
+        """How often the limit would have alerted in a week of the part that it is chosen on."""
         return len(self.chosen_on) / ((self.history - self._rest) / WEEK)
 
     @property
@@ -284,17 +284,17 @@ class _Candidate:
 
     @property
     def confirmed_per_week(self) -> float:
-        """How often it would have told in a week of the rest."""
+        """How often it would have alerted in a week of the rest."""
         return len(self.confirming) / (self._rest / WEEK)
 
     @property
     def chosen_on(self) -> list[LimitFiring]:
-        """When it would have told in the part that it is chosen on."""
+        """When it would have alerted in the part that it is chosen on."""
         return [each for each in self.firings if each.since < self._split]
 
     @property
     def confirming(self) -> list[LimitFiring]:
-        """When it would have told in the rest."""
+        """When it would have alerted in the rest."""
         return [each for each in self.firings if each.since >= self._split]
 
     @property
@@ -336,14 +336,14 @@ class _Candidate:
         return _firings(self._archive, self._level())
 
     def _are_blips(self) -> bool:
-        """Say whether most of what the limit would have told was over again at once."""
+        """Return True if most of the limit's alerts would have been over again at once."""
         blip = BLIP_POLLS * self._archive.poll_times.poll_interval
         lengths = [firing.until - firing.since for firing in self.firings if firing.until is not None]
         return sum(length <= blip for length in lengths) * 2 > len(self.firings)
 
 
 def _raise_until_within(candidates: Sequence[_Candidate], budget: float) -> None:
-    """Move limits up, the one that tells most often first, until all of them are within the budget."""
+    """Move limits up, the one that alerts most often first, until all of them are within the budget."""
     while _per_week(candidates) > budget:
         movable = [candidate for candidate in candidates if candidate.can_rise and candidate.chosen_on]
         if not movable:

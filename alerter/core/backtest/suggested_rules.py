@@ -22,7 +22,7 @@ from alerter.core.series import HoldReason, Span, Tenant
 WEEK, DAY, HOUR = timedelta(weeks=1), timedelta(days=1), timedelta(hours=1)
 #: Fewer weeks to choose on do not show what is usual.
 MIN_WEEKS = 3
-#: One of so many hold reasons may be left out.
+#: One of this number of hold reasons may be left out.
 LEFT_OUT_PART = 5
 
 

@@ -30,8 +30,8 @@ class RuleSummary:
         median: For how long the one in the middle did; of two the longer one.
         longest: The longest of them.
         peak_day: The day on which most began, in the time zone of its readers, and how many; None where none did.
-        messages: How many messages each receiver would have got that tell of it.
-        notified: In how many of these each reason is; one message may tell of a beginning and of an end.
+        messages: How many messages about it each receiver would have got.
+        notified: In how many of these each reason is; one message may be about a beginning and an end.
     """
 
     rule: RuleName
@@ -82,7 +82,7 @@ def firing_time_within(firing: FiringPeriod, span: Span) -> timedelta:
 
 
 def max_concurrent(firings: Iterable[FiringPeriod], span: Span, *, slots: int) -> list[int]:
-    """Return how many alerts fired at the same time, at the most, in each of so many equal parts of a span."""
+    """Return how many alerts fired at the same time at most, in each of a number of equal parts of a span."""
     steps: Counter[datetime] = Counter()
     for firing in firings:
         steps[max(firing.since, span.start_at)] += 1
@@ -101,7 +101,7 @@ def max_concurrent(firings: Iterable[FiringPeriod], span: Span, *, slots: int) -
 
 
 def covered_slots(known: Iterable[HistoryCoverage], span: Span, *, slots: int) -> list[bool]:
-    """Return in which of so many equal parts of a span any tenant was polled."""
+    """Return in which of a number of equal parts of a span any tenant was polled."""
     pitch = (span.end_at - span.start_at) / slots
     parts = [Span(span.start_at + slot * pitch, span.start_at + (slot + 1) * pitch) for slot in range(slots)]
     everybody = list(known)

@@ -24,7 +24,7 @@ from alerter.core.poll_times import Int64Array, int64_array
 from alerter.core.rules import Per, Rule, RuleName
 from alerter.core.series import ALL_TENANTS, Tenant, from_epoch_us
 
-#: Of so many tenants the polls are at hand at the same time: 200 KB each after a quarter by five minutes.
+#: The tenants whose polls are in memory at the same time: 200 KB each after a quarter by five minutes.
 _MAX_AT_HAND = 32
 #: The first of compression's levels: most polls are evenly apart.
 _LEVEL = 1
@@ -154,7 +154,7 @@ class StreamedTransitions:
 
         Args:
             tenant: All that is known of it.
-            on_progress: Told how many of its alerts have been looked through, and of how many.
+            on_progress: Called with how many of its alerts are done, and of how many.
         """
         name = tenant.polling.tenant
         self._packed.append(_packed(tenant.polling.poll_times.polls))

@@ -37,12 +37,12 @@ class Evidence:
     Attributes:
         condition: The condition's name in the configuration.
         limit_text: What would have made it active, in words ("above 200").
-        value: The sample that was judged; None without data.
+        value: The sample that was evaluated; None without data.
         reference: The earlier sample that it was compared with, or that shows what it was; None where none is known.
         expected: The count that it reckoned with: the one that a forecast gives for a later instant, or the one that is
             usual at the instant of the value. None where it reckons with none.
         last_success_at: The newest good poll, where the condition is about polling; None if there never was one.
-        headline: What there is to tell, as the end of a sentence ("heading for 540 in 4h"); empty where the limit says
+        headline: What there is to say, as the end of a sentence ("heading for 540 in 4h"); empty where the limit says
             it.
         detail: What else a reader must know: why there is no data, or why polling fails.
     """
@@ -63,7 +63,7 @@ class Result:
 
     The verdict is the same at every successful poll before `holds_until`, as long as no poll fails or is missed, every
     count stays within `holds_within`, and the alert does not begin or cease to fire. So nobody evaluates before then. A
-    condition that cannot tell leaves both out: it is evaluated at every poll, which is right, and slow.
+    condition that does not know leaves both out: it is evaluated at every poll, which is right, and slow.
 
     Attributes:
         verdict: What it found.
@@ -156,5 +156,5 @@ class BaseCondition:
         fired: Sequence[Span] = (),
         now: datetime,
     ) -> str:
-        """Return in words by how much an evaluation missed its limit or passed it; empty where it cannot tell."""
+        """Return in words by how much an evaluation missed its limit or passed it; empty where it does not know."""
         return ""

@@ -22,10 +22,10 @@ from alerter.core.conditions.hours import same_hour_in_past_weeks
 from alerter.core.conditions.past import WEEK, first_known
 from alerter.core.series import Sample, Series, Span, from_epoch_us, to_epoch_us
 
-#: So many of the hours before must be known.
+#: The number of the hours before that must be known.
 MIN_HOURS = 3
 MAXWEEKS = 52
-#: So many hours to come are looked at in advance.
+#: The hours to come that are looked at in advance.
 HOURS_AHEAD = 12
 #: Turns the median of absolute deviations into a standard deviation, where values are normally distributed.
 MAD_TO_SIGMA = 1.4826
@@ -118,7 +118,7 @@ class Baseline(BaseCondition):
         never = int(self.deviations * self.floor)
         run_since = from_epoch_us(series.run_since_us(to_epoch_us(now)))
         if count <= never and len(past) > MIN_HOURS and run_since <= past[MIN_HOURS].start_at:
-            # Of so many weeks enough hours are known also when the clocks skip one, and whatever is usual is not less.
+            # In these weeks enough hours are known even if the clocks skip one, and what is usual is not less.
             until, limit = FOREVER, never
         return Result(
             verdict=Verdict.INACTIVE, evidence=evidence, holds_until=until, holds_within=(ANY_COUNT[0], limit)

@@ -25,9 +25,9 @@ from alerter.core.poll_times import MAX_STEP_HALVES
 from alerter.core.series import MICROSECOND, Sample, Series, Span, from_epoch_us
 from alerter.humanize import duration_text
 
-#: A line is drawn through so many samples at least.
+#: The samples that a line is drawn through, at least.
 MIN_SAMPLES = 3
-#: Over so many poll intervals there always are so many samples, half of the span apart, while no poll is missed.
+#: Over this number of poll intervals there always are enough samples, half of the span apart, if no poll is missed.
 FEWEST_INTERVALS = 3
 
 
@@ -88,7 +88,7 @@ class Forecast(BaseCondition):
         return f"{heading}, {format_distance(found.expected.count - self.above)}"
 
     def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Result:
-        """Judge the sample at `now`, and where the line through the samples before it leads."""
+        """Evaluate the sample at `now`, and where the line through the samples before it leads."""
         count = series.value_at(now)
         if count is None:
             return no_data_result(self.name, self.limit_text)

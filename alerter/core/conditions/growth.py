@@ -23,7 +23,7 @@ from alerter.humanize import duration_text
 
 #: More spans than this are a mistake.
 MAX_TIMES = 60
-#: Of the time in which the highest count is looked for, one of so many parts must be known.
+#: Of the time in which the highest count is looked for, one of this number of parts must be known.
 MIN_KNOWN_FRACTION = 4
 
 
@@ -54,7 +54,7 @@ class Growth(BaseCondition):
         falls_percent: Like `percent`, for counts that fall.
         floor: Messages.
         times: How many such spans to look back. The count is compared with the highest (of counts that fall: the
-            lowest) that was held from so many spans ago until one span ago; a quarter of that time must be known. With
+            lowest) that was held from `times` spans ago until one span ago; a quarter of that time must be known. With
             a day and 14 times, growth is what was never seen in two weeks, leaving out the last day.
     """
 

@@ -9,7 +9,7 @@ _WEEK = timedelta(days=7)
 
 
 def same_hour_in_past_weeks(timezone: tzinfo, now: datetime, *, weeks: int) -> tuple[Span, ...]:
-    """Return the hour that clocks in a time zone show now, and the same one of each of so many weeks before.
+    """Return the hour that clocks in a time zone show now, and the same one of each of a number of weeks before.
 
     An hour is all the time of a day in which the clocks show it: two hours where they are set back within it. One that
     is skipped is left out.

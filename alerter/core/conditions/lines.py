@@ -61,7 +61,7 @@ class LinearFit:
     """The line of least squares.
 
     Attributes:
-        samples: Through so many samples.
+        samples: The number of samples it goes through.
         first: The sum of their times, in microseconds from an origin.
         second: The sum of the squares of these.
         total: The sum of their counts.
@@ -80,11 +80,11 @@ class LinearFit:
         return self._covariance > 0
 
     def is_above(self, limit: int, *, at: int) -> bool:
-        """Say whether it is above a limit so many microseconds from the origin."""
+        """Return True if it is above a limit at a number of microseconds from the origin."""
         return self._numerator(at) > limit * self.samples * self._spread
 
     def value_at(self, at: int) -> int:
-        """Return its value so many microseconds from the origin: a whole number of messages, and not below zero."""
+        """Return its value at a number of microseconds from the origin: a whole number, not below zero."""
         numerator, denominator = self._numerator(at), self.samples * self._spread
         return max(0, (2 * numerator + denominator) // (2 * denominator))
 

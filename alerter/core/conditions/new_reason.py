@@ -62,7 +62,7 @@ class NewReason(BaseCondition):
         return f"for {duration_text(first + NEW_FOR - now)} more"
 
     def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Result:
-        """Judge how long ago the first messages were held, and how well the tenant was known by then."""
+        """Evaluate how long ago the first messages were held, and how well the tenant was known by then."""
         count = series.value_at(now)
         if count is None:
             return no_data_result(self.name, self.limit_text)

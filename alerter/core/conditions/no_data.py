@@ -51,7 +51,7 @@ class NoData(BaseCondition):
         return f"by {duration_text(lasting - self.after)}"
 
     def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Result:
-        """Judge how long ago the newest good poll was; a tenant whose last poll was good always has data."""
+        """Evaluate how long ago the newest successful poll was; a tenant whose last poll was good always has data."""
         failure = series.poll_failure
         if failure is None:
             evidence = Evidence(condition=self.name, limit_text=self.limit_text)

@@ -24,9 +24,9 @@ LEARN = WEEK
 MIN_KNOWN = LEARN / 3
 #: To learn takes the first, to compare one more; nobody remembers for longer what was usual.
 MIN_WEEKS, MAX_WEEKS = LEARN // WEEK + 1, 26
-#: Around a poll in which a policy was renamed, in poll intervals: Mimecast's answer may lag by so many.
+#: Around a poll in which a policy was renamed, in poll intervals: Mimecast's answer may lag by this number.
 RENAME_POLLS = 2
-#: Two counts moved by about as much if they differ by less than one part in so many, or by a few messages.
+#: Two counts moved by about as much if they differ by less than one part in this number, or by a few messages.
 RENAME_PARTS, RENAME_MESSAGES = 5, 2
 
 _LAST = to_epoch_us(FOREVER)
@@ -126,7 +126,7 @@ def find_rises(series: Series, *, since: int, within: int, now: int, above: int 
         since: Where the past begins.
         within: The span within which a count rises.
         now: The present.
-        above: Rises of at most so many messages count as none.
+        above: Rises of at most this number of messages count as none.
     """
     until = now - within
     if now - since > WEEK // MICROSECOND:
@@ -165,11 +165,11 @@ def _newest(index: _RiseIndex, whole: int, behind: int, young: Sequence[Piece], 
 
 
 def calm_counts(low: int, needed: int, count: int) -> tuple[int, int]:
-    """Return counts, lowest and highest, among which none is so many messages above another, nor above the low.
+    """Return counts, lowest and highest, among which none is as far above another, or above the low, as is too much.
 
     Args:
         low: The lowest count of the span that ends now.
-        needed: A rise of so many messages is too much.
+        needed: The rise that is too much, in messages.
         count: The count now; less than that above the low.
     """
     room = low + needed - 1 - count

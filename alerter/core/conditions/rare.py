@@ -116,7 +116,7 @@ class Rare(PastCondition):
             note = f"only {duration_text(rises.known * MICROSECOND)} of the past are known to compare with"
             return Result(verdict=Verdict.NO_DATA, evidence=replace(evidence, detail=note))
         if rises.greatest:
-            # Whatever comes, until the last time that so many came is forgotten.
+            # Whatever comes, until the last time that as many came is forgotten.
             until = instant(rises.greatest_until + window)
             note = f"{rises.greatest:,} have come within {duration_text(self.within)} before"
             return Result(verdict=Verdict.INACTIVE, evidence=replace(evidence, detail=note), holds_until=until)

@@ -50,10 +50,10 @@ class Flatline(BaseCondition):
     """No new message for longer than ever where something always comes: has somebody switched a policy off?
 
     Something new is a count that rises from one poll to the next. Active if none has come for `at_least`, and for
-    `times` the longest time without one in the `weeks` weeks before; for reasons of which that longest time
-    is `usual` at most, so that a policy that rests at night and over the weekend does not ring. Two of these weeks must
-    be known. A silence with a gap in polling proves nothing. One of more than 14 days is how it is now, and so is one
-    in whose beginning a new reason of the tenant began: its policy has been renamed or replaced.
+    `times` the longest time without one in the `weeks` weeks before; for reasons of which that longest time is `usual`
+    at most, so that a policy without mail at night and over the weekend does not alert. Two of these weeks must be
+    known. A silence with a gap in polling proves nothing. One of more than 14 days is how it is now, and so is one in
+    whose beginning a new reason of the tenant began: its policy has been renamed or replaced.
 
     Attributes:
         at_least: The shortest silence that rings.

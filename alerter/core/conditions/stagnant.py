@@ -50,10 +50,10 @@ class _Past(NamedTuple):
 class Stagnant(BaseCondition):
     """Held messages that nobody releases: for a span the count has been above a limit, and it has never fallen.
 
-    Whatever is released, rejected or expired makes the count fall, and the span begins anew. Mimecast expires held mail
-    after 14 days, so that `lasting` is at most that; well below it there is time left to look at the mail. Polling must
-    have begun before the span. Gaps of up to two poll intervals are bridged: what was seen on both sides must be above
-    the limit and must not have fallen. With a longer one there is no data, until it is older than the span.
+    Whatever is released, rejected or expired makes the count fall, and the span begins again. Mimecast expires held
+    mail after 14 days, so that `lasting` is at most that; well below it there is time left to look at the mail. Polling
+    must have begun before the span. Gaps of up to two poll intervals are bridged: what was seen on both sides must be
+    above the limit and must not have fallen. With a longer one there is no data, until it is older than the span.
 
     Without `lasting` the span is relative to the reason's own past: `times` the longest one before in the `weeks` weeks
     before, and at least a day. So a queue that is released every Monday may rest for two weeks, less a moment, and one
@@ -141,7 +141,7 @@ class Stagnant(BaseCondition):
             Verdict.INACTIVE,
             value,
             Sample(since, series.count_before(past.since + 1) or 0),
-            # With a release the span begins anew, which takes `AT_LEAST` from then on.
+            # With a release the span begins again, which takes `AT_LEAST` from then on.
             holds_until=value.at + AT_LEAST,
         )
         evidence = replace(

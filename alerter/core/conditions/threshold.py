@@ -53,7 +53,7 @@ class Threshold(BaseCondition):
 
     @property
     def lookback(self) -> timedelta:
-        """How far back it looks: not to judge, but to say what the count was."""
+        """How far back it looks: not to decide, but to say what the count was."""
         return CONTEXT_LOOKBACK
 
     @property
@@ -84,7 +84,7 @@ class Threshold(BaseCondition):
         return format_distance(excess, missing="fewer" if self.lower_is_worse else "more")
 
     def evaluate(self, series: Series, *, firing: bool, fired: Sequence[Span] = (), now: datetime) -> Result:
-        """Judge the sample at `now`; without a good poll at `now` there is no data."""
+        """Evaluate the sample at `now`; without a successful poll at `now` there is no data."""
         count = series.value_at(now)
         if count is None:
             return no_data_result(self.name, self.limit_text)

@@ -89,7 +89,7 @@ class Message:
             `attachments`), for Teams (an Adaptive Card), for programs, what `text.fit` makes shorter texts of, and JSON
             for a picture (`svg`, and `text` for people who cannot see it) where the receiver wants one.
         created_at: When it was planned.
-        alert_ids: The alerts that it tells of, worst first.
+        alert_ids: The alerts that it is about, worst first.
         threads: The ids of the first messages about those alerts, which this one answers; at most `MAX_THREADS`.
         events: What services that open and close do about it, in the order in which it is done.
     """
@@ -377,7 +377,7 @@ class MessageContent:
         title: One line.
         cards: The worst alerts, at most `MAX_CARDS`.
         lines: The same and the next ones, at most `MAX_LINES`, so that a format with little room may show fewer cards.
-        total: How many alerts there are to tell of.
+        total: How many alerts there are.
         preface: A sentence before everything but the title; empty for none.
         past: What is over, below the alerts.
         notes: Sentences about the message itself, each a paragraph.

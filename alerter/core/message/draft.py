@@ -188,7 +188,7 @@ def format_footer(
 
 
 def dated_line(message_id: str, context: MessageContext, *, rule: str = "", now: datetime) -> RichText:
-    """Return when a message was written, of which rule it tells where there is one, and its id."""
+    """Return when a message was written, the rule that it is about where there is one, and its id."""
     local = now.astimezone(context.timezone)
     about: RichText = (" · rule ", Untrusted(rule, HEADLINE_NAME)) if rule else ()
     return (f"alerter · {format_day(local)} {local:%H:%M} {local.tzname()}", *about, f" · ref {message_id}")

@@ -132,7 +132,7 @@ def _bare(item: NotificationItem, *, is_over: bool = False) -> RichText:
 
 
 def tenant_names(items: Iterable[NotificationItem]) -> RichText:
-    """Return the tenants with the most to tell, and how many more there are: `acme, globex, +7`."""
+    """Return the tenants with the most alerts, and how many more there are: `acme, globex, +7`."""
     by_count = Counter(item.alert.key.tenant for item in items).most_common()
     phrase: list[str | Untrusted] = []
     shown = _shown_count(len(by_count), MAX_HEADLINE_TENANTS)
@@ -272,7 +272,7 @@ def because_text(item: NotificationItem, *, now: datetime) -> str:
 
 
 def _news_text(evidence: Evidence) -> str:
-    """Return what there is to tell besides the count; empty where the limit says it."""
+    """Return what there is to say besides the count; empty where the limit says it."""
     kind = CONDITIONS.get(evidence.condition)
     if evidence.value and evidence.reference and kind is not None and kind.reports_change and not evidence.headline:
         return _change_text(evidence.value, evidence.reference)

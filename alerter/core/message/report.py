@@ -24,7 +24,7 @@ from alerter.core.review import BRIEF, EpisodeSummary, TenantWeek, WeeklyReport,
 from alerter.core.routes import ReceiverName
 from alerter.core.series import ALL_REASONS, Tenant, from_epoch_us
 
-#: So many tenants, rules and series are named; the rest is counted.
+#: The tenants, rules and series that are named; the rest is counted.
 MAX_NAMED = 5
 
 

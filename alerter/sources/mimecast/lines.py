@@ -1,6 +1,6 @@
 """Connections that are kept for the next request, so that not every poll pays for a TLS handshake.
 
-What tells tenants apart is in the headers of each request; a connection belongs to a host. So a few of them serve
+What distinguishes tenants is in the headers of each request; a connection belongs to a host. So a few of them serve
 thousands of tenants, one exchange at a time, where one for each would take 0.7 MiB and two descriptors for every
 tenant, and would have been closed by the server before its next poll. Nothing else is shared: no cookie is kept, and
 a connection on which anything went wrong is closed.
@@ -17,7 +17,7 @@ from alerter.network.dialer import Dialer
 
 #: A connection that was idle for longer is not used again: many servers close theirs after a minute.
 MAX_IDLE_SECONDS = 30.0
-#: So many idle connections are kept; as many as a daemon has pollers.
+#: The idle connections that are kept; as many as a daemon has pollers.
 MAX_IDLE_LINES = 100
 
 

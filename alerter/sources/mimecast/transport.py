@@ -109,7 +109,7 @@ class _Exchange:
             raise RequestError(Cause.UNREACHABLE, "this machine starts no further thread") from None
 
     def is_over(self, *, within: float) -> bool:
-        """Wait for so many seconds at most, and say whether it is over."""
+        """Wait for a number of seconds at most; return True if it is over."""
         return self._over.wait(within)
 
     def _run(self) -> None:
@@ -161,7 +161,7 @@ def _response(request: Request, bounds: RequestLimits, line: Line) -> urllib3.Ba
     """Return the beginning of an answer.
 
     A server may close a connection that was kept at the very moment in which it is used again. It has not answered
-    then; a second try connects anew, unless the line has been cut.
+    then; a second try connects again, unless the line has been cut.
     """
     try:
         return _posted(request, bounds, line)
@@ -209,7 +209,7 @@ def _body(raw: urllib3.BaseHTTPResponse, encoding: str, limit: int) -> bytes:
 
 
 def _unpacked(packed: bytes, limit: int) -> bytes:
-    # 32 added to the window bits: zlib tells gzip and deflate apart by itself
+    # 32 added to the window bits: zlib recognizes gzip and deflate by itself
     decoder = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
     try:
         body = decoder.decompress(packed, limit + 1)

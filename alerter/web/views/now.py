@@ -7,7 +7,7 @@ from alerter.storage import AlertFilter
 from alerter.web.context import Screen, View
 from alerter.web.views.rows import alert_rows, reason_rows, tenant_row, tenant_rows
 
-#: So many of each kind are shown here.
+#: The most of each kind that are shown here.
 MAX_ALERTS = 25
 MAX_FAILING = 5
 MAX_TENANTS = 20

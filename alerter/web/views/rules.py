@@ -17,7 +17,7 @@ from alerter.web.request import HttpError
 from alerter.web.views.rows import alert_rows
 
 NOISE_SPAN = timedelta(days=30)
-#: So many names and patterns of a rule are shown; the built-in rule about missing data names every tenant.
+#: The names and patterns of a rule that are shown; the built-in rule about missing data names every tenant.
 MAX_NAMES = 5
 
 
