@@ -21,6 +21,12 @@ BANNED = frozenset(
         " ledger lifeline looks wordy anew whoever",
     )
 )
+#: And words and phrases that stand in no text at all: neither in a docstring, nor in a comment, nor in what users read.
+RIDDLES = re.compile(
+    r"\b(told|heard|hears|judged?|judges|judging|dockets?|errands?|anew|whoever|otherwise than|so many|so often"
+    r"|held back|befalls?|lifelines?|wordy|tall(?:y|ies)|ledgers?)\b",
+    re.IGNORECASE,
+)
 
 
 def tree_of(module: Path) -> ast.Module:
@@ -49,6 +55,12 @@ def test_a_module_uses_the_words_of_the_field(module: Path) -> None:
     assert [name for name, word in sorted(words) if word in BANNED] == []
     opening = (ast.get_docstring(tree) or "").partition(" ")[0]
     assert opening not in {"What", "How", "When", "Where", "Who", "Why", "Which", "Whether"}, "begin with what it is"
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(ROOT)))
+def test_a_text_is_plain(module: Path) -> None:
+    """Subject, verb, object, and the words that the documentation has."""
+    assert RIDDLES.findall(module.read_text(encoding="utf-8")) == []
 
 
 def test_a_public_class_name_means_one_thing() -> None:

@@ -65,7 +65,7 @@ class SeriesCount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FailedPolls:
+class PollOutage:
     """A run of failed polls of a tenant, all with one cause; `ended_at` is None while it goes on."""
 
     started_at: datetime
@@ -161,11 +161,11 @@ class ListRepository(Repository):
             wanted = wanted.where(tables.tenants.c.name.in_(sorted(tenants)))
         return [SeriesCount(row.name, row.reason, row.value) for row in self._all(wanted)]
 
-    def failed_polls(self, tenant: Tenant, *, limit: int) -> list[FailedPolls]:
+    def failed_polls(self, tenant: Tenant, *, limit: int) -> list[PollOutage]:
         """Return the runs of a tenant's failed polls, the newest first."""
         wanted = _FAILED_POLLS.where(tables.tenants.c.name == tenant).limit(limit)
         return [
-            FailedPolls(
+            PollOutage(
                 started_at=row.first_failed_at,
                 ended_at=row.ended_at,
                 failures=row.failure_count,
