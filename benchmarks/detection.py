@@ -22,6 +22,7 @@ from math import sqrt
 from operator import itemgetter
 from pathlib import Path
 from statistics import median
+from typing import cast
 
 from alerter.config import load_config
 from alerter.core.alerting_config import AlertingConfig
@@ -305,7 +306,7 @@ def _rules(way: str, suggested: Sequence[Rule]) -> Sequence[Rule]:
 
 def default_rules() -> Sequence[Rule]:
     """Return the rules on held messages that `alerter init` writes."""
-    return [rule for rule in load_config(EXAMPLE, {}, may_lack_secrets=True).rules if rule.subject is InputKind.HELD]
+    return [rule for rule in load_config(EXAMPLE, {}, may_lack_secrets=True).rules if rule.input_kind is InputKind.HELD]
 
 
 def with_suggested(rules: Sequence[Rule], suggested: Sequence[Rule]) -> Sequence[Rule]:
@@ -318,8 +319,8 @@ def _suggested(history: TenantHistory, half: datetime) -> Sequence[Rule]:
     return suggest(history, budget=ONE_A_QUARTER, until=half).all_rules
 
 
-def _rival(name: str, condition: Condition) -> Rule:
-    level = Level(conditions=(condition,), keep_firing_for=timedelta(hours=1))
+def _rival(name: str, condition: Condition | Spike) -> Rule:
+    level = Level(conditions=(cast("Condition", condition),), keep_firing_for=timedelta(hours=1))
     return Rule(name=RuleName(name), levels={Severity.WARNING: level})
 
 

@@ -16,6 +16,7 @@ import sys
 import time
 from array import array
 from pathlib import Path
+from typing import cast
 
 #: The share of samples that differ from the one before, on a typical day.
 CHANGED = 0.016
@@ -167,7 +168,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep what is written to."""
-        self._transport = transport
+        self._transport = cast("asyncio.WriteTransport", transport)
 
     def data_received(self, data: bytes) -> None:
         """Answer what is complete."""

@@ -11,5 +11,5 @@ FOR_EVER = timedelta(days=3650)
 
 def keep(store: Store, *, downsample_after: timedelta = FOR_EVER, now: datetime) -> None:
     """Pack what is no longer written to, and thin what is older than the fine retention."""
-    batch_sizer = BatchSizer(seconds=lambda: 0.0, wait=lambda _: False)
+    batch_sizer = BatchSizer(seconds=lambda: 0.0, pause=lambda _: False)
     apply_retention(store, retention=FOR_EVER, downsample_after=downsample_after, batch_sizer=batch_sizer, now=now)

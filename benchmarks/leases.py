@@ -33,7 +33,7 @@ def sharing() -> list[Figure]:
         held = _renewed(leases, member, frozenset())
         taken = time.perf_counter() - began
         _joined(stores[1])
-        stores[0].act_as(member)
+        stores[0].use_leases_of(member)
 
         def renew() -> None:
             nonlocal held
@@ -41,7 +41,7 @@ def sharing() -> list[Figure]:
 
         renewing = _milliseconds(renew)
         keeping = _milliseconds(lambda: _ask(stores[0]))
-        stores[0].act_as(OwnInstance(number=0, configuration=""))
+        stores[0].use_leases_of(OwnInstance(number=0, configuration=""))
         bare, rows, trip = _floors(url)
     return [
         Figure(

@@ -187,7 +187,7 @@ def _browser(store: Store, config: Config) -> Iterator[Browser]:
         )
     )  # fmt: skip
     sources = MetricsInput(
-        health=health, complaints=lambda: (), stored=lambda: DatabaseCounts(alerts={}, backlogs={}), labels=dict,
+        health=health, problems=lambda: (), stored=lambda: DatabaseCounts(alerts={}, backlog_by_target={}), labels=dict,
         started_at=lambda: NOW,
     )  # fmt: skip
     with closing(site):

@@ -226,7 +226,7 @@ class _Tenant:
         histories = [self._history(HoldReason(reason), changes) for reason, changes in reasons.items()]
         seen = [each for each in histories if each is not None]
         return SimulatedTenant(
-            history=TenantHistory(polling=self._polling, reasons=sorted(seen, key=lambda each: each.seen_since)),
+            history=TenantHistory(polling=self._polling, reasons=sorted(seen, key=lambda each: each.first_seen_at)),
             users=self.users,
             incidents=sorted(self.incidents, key=lambda each: each.began_at),
         )
@@ -248,7 +248,7 @@ class _Tenant:
             return None
         first_held_at = instant(0) + timedelta(microseconds=at[first] - to_epoch_us(BEGIN))
         return replace(
-            self._polling, reason=reason, at=at, held=held, seen_since=at[first], first_held_at=first_held_at
+            self._polling, reason=reason, at=at, held=held, first_seen_at=at[first], first_held_at=first_held_at
         )
 
 
@@ -427,9 +427,9 @@ class _Queue:
             at_work = self._office.is_workday(today)
             match self._policy.habit:
                 case Habit.DIGEST:
-                    for hour in digests:
+                    for sent in digests:
                         share = rng.uniform(0.2, 0.6) * (1.0 if at_work else 0.3)
-                        poll = self._office.poll_at(day, hour + 0.1)
+                        poll = self._office.poll_at(day, sent + 0.1)
                         releases.append(Release(poll, share, POLLS_PER_DAY // len(digests)))
                 case Habit.DAILY if at_work:
                     hours = [rng.uniform(self._office.opens, self._office.closes) for _ in range(rng.randint(1, 5))]

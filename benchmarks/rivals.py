@@ -45,7 +45,7 @@ class Spike(BaseCondition):
         count = series.value_at(now)
         if count is None:
             return no_data_result(self.name, self.limit_text)
-        evidence = Evidence(condition=self.name, limit=self.limit_text, value=Sample(now, count))
+        evidence = Evidence(condition=self.name, limit_text=self.limit_text, value=Sample(now, count))
         now_us, timeframe = to_epoch_us(now), self.timeframe // MICROSECOND
         current, reference = (
             _arrived(series, now_us - first * timeframe, now_us - last * timeframe) for first, last in ((1, 0), (2, 1))

@@ -26,7 +26,7 @@ def scrape() -> list[Figure]:
             what=f"writing {TENANTS * REASONS:,} series for a scrape",
             measured=_cpu_seconds(lambda: sum(map(len, render_metrics(health.tenants(), {})))),
             promised=1.5,
-            floor=_cpu_seconds(lambda: len(generate_latest(_Family(health)))),  # type: ignore[arg-type] # what it calls
+            floor=_cpu_seconds(lambda: len(generate_latest(_Family(health)))),
             floor_what="prometheus_client, the same",
             unit="s",
         ),
@@ -50,9 +50,9 @@ class _Family:
 
 def _health() -> Health:
     health = Health(time.monotonic)
-    health.keep_reasons(is_wanted=True)
+    health.track_reasons(is_wanted=True)
     tenants = [Tenant(f"tenant-{number:05}") for number in range(TENANTS)]
-    health.expect(dict.fromkeys(tenants, timedelta(minutes=1)))
+    health.set_tenants(dict.fromkeys(tenants, timedelta(minutes=1)))
     now = datetime.now(UTC)
     for tenant in tenants:
         counts = {HoldReason(f"Default Outbound URL Protect Definition {number}"): number for number in range(REASONS)}
