@@ -177,7 +177,7 @@ def _unseen(members: Sequence[SumMember], rows: Mapping[str, Row[Any]]) -> Serie
         changes=(),
         coverage=(),
         poll_interval=max(member.poll_interval for member in members),
-        poll_failure=min(failures, key=attrgetter("since"), default=None),
+        poll_failure=min(failures, key=attrgetter("started_at"), default=None),
         timezone=timezones.pop() if len(timezones) == 1 else UTC,
     )
 
