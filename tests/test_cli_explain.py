@@ -275,6 +275,23 @@ def test_a_tenant_that_was_removed_is_said_to_be(alerter: RunCommand, config: Pa
     assert "it is not in the configuration, and not polled" in shown.out
 
 
+def test_a_rule_that_still_learns_says_until_when(alerter: RunCommand, config: Path, now: datetime) -> None:
+    """It cannot fire before; a rule that knows enough says nothing of it."""
+    lived(config, now, {"Spam": 100}, {"Spam": 101})
+    sudden = 'warning = { growth = { over = "1d", times = 13, by = 30 } }'
+    config.write_text(f'{CONFIGURATION}[[rules]]\nname = "Sudden"\n{sudden}\n')
+    until = now + timedelta(days=4) - timedelta(minutes=5)
+
+    lines = alerter("explain", "acme", "Spam", "--config", config).out.splitlines()
+    rules = json.loads(alerter("explain", "acme", "Spam", "--json", "--config", config).out)["rules"]
+
+    assert lines[lines.index("Sudden") + 1] == f"  learning until {until:%Y-%m-%d %H:%M:%S} UTC (in 3d23h)"
+    assert "learning" not in lines[lines.index("Backlog") + 1]
+    learning = {each["rule"]: (each["learning_until"], each["learning_tenants"]) for each in rules}
+    assert learning["Sudden"] == (until.isoformat(), 1)
+    assert learning["Backlog"] == (None, 0)
+
+
 def test_before_the_first_poll_nothing_is_known(alerter: RunCommand, config: Path, now: datetime) -> None:
     """That is no zero either."""
     lived(config, now, {"Spam": 212})

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from alerter import clock
 from alerter.cli.options import USAGE, config_option, load, output_options
 from alerter.cli.output import clean, count_text, print_json, problem_json, problem_text
 
@@ -60,5 +61,5 @@ def _unseen(config: "Config") -> list[str]:
 
     if not config.service.database.startswith("sqlite:"):
         return []
-    found = (each for each in check_rules(config) if each.outcome == "warning")
+    found = (each for each in check_rules(config, now=clock.now()) if each.outcome == "warning")
     return [clean(f"{each.subject}: {each.text}. {each.advice}") for each in found]

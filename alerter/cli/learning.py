@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from alerter.cli.output import count_text
 from alerter.cli.tables import Cell, Column, Table
 from alerter.core.conditions import InputKind
-from alerter.humanize import first_and_more_text, local_time_text, short_duration_text
-from alerter.queries.learning import Learning, _end
+from alerter.humanize import first_and_more_text, short_duration_text
+from alerter.queries.learning import Learning, learning_status, until_text
 from alerter.queries.tenants import PollingState, TenantStatus
 
 if TYPE_CHECKING:
@@ -79,16 +79,14 @@ def _unwatched(config: "Config", accounts: Sequence[TenantStatus], *, now: datet
 
 
 def _is_evaluated(rules: Sequence["Rule"], account: TenantStatus, *, now: datetime) -> bool:
-    ends = (_end(rule, account) for rule in rules if rule.tenants.matches(account.name))
-    return any(end is not None and end <= now for end in ends)
+    own = (rule for rule in rules if rule.tenants.matches(account.name))
+    return any(learning_status(rule, [account], now=now) is None for rule in own)
 
 
 def until_cell(learning: Learning, config: "Config", *, now: datetime) -> Cell:
     """Return until when, with its date in a pipe."""
+    zone = config.service.timezone
+    text = until_text(learning, zone, now=now)
     if learning.until is None:
-        return Cell(f"{short_duration_text(learning.rule.learns_for)} after the first poll")
-    left, zone = short_duration_text(learning.until - now), config.service.timezone
-    return Cell(
-        f"{local_time_text(learning.until, zone)} (in {left})",
-        f"{learning.until.astimezone(zone):%a %d %b} (in {left})",
-    )
+        return Cell(text)
+    return Cell(text, f"{learning.until.astimezone(zone):%a %d %b} (in {short_duration_text(learning.until - now)})")

@@ -76,7 +76,7 @@ def _checks_of(config: Config, redactor: Redactor, tenants: Selector, *, sends: 
         yield Check(group=Group.MACHINE, subject=zone.key, run=partial(check_timezone, zone, now=at))
     database = partial(check_database, config, monotonic=time.monotonic, now=at)
     yield Check(group=Group.DATABASE, subject="database", run=database)
-    yield Check(group=Group.RULES, subject="rules", run=partial(check_rules, config))
+    yield Check(group=Group.RULES, subject="rules", run=partial(check_rules, config, now=at))
     notifier = AppriseNotifier()
     for receiver in config.receivers:
         for target in receiver.targets:

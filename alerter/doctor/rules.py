@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, tzinfo
 from difflib import get_close_matches
 
 from alerter.config import Config, toml_text
@@ -14,6 +15,7 @@ from alerter.core.series import ALL_REASONS, ALL_TENANTS, HoldReason, Tenant
 from alerter.doctor.findings import Finding, Group, Outcome
 from alerter.errors import StoreError
 from alerter.humanize import count_text
+from alerter.queries.learning import learning_since, until_text
 from alerter.storage import SchemaState, Store
 
 #: The names that are given as examples.
@@ -22,25 +24,40 @@ MAX_EXAMPLES = 3
 Seen = Mapping[Tenant, Sequence[HoldReason]]
 
 
-def check_rules(config: Config) -> Iterator[Finding]:
-    """Yield whether each rule selects something, and whether somebody is notified of what it finds."""
+def check_rules(config: Config, *, now: datetime) -> Iterator[Finding]:
+    """Yield whether each rule selects something, until when it learns, and whether somebody is notified of it."""
     try:
         with closing(Store(config.service.database, read_only=True)) as store:
             if store.schema_state() is SchemaState.CURRENT:
                 with store.read() as reader:
                     found = reader.history.reasons_by_tenant(config.tenants)
                     seen = {name: found.get(name, []) for name in config.tenants}
+                    polled = reader.polls.status_by_tenant(config.tenants)
             else:
-                seen = {}
+                seen, polled = {}, {}
     except StoreError as error:
         yield _rules("rules", Outcome.NOT_APPLICABLE, f"what was seen cannot be read: {error}")
         return
     if not any(seen.values()):
         yield _rules("rules", Outcome.NOT_APPLICABLE, "no hold reason was seen yet that they could be compared with")
         return
+    first_polls = {name: polled[name].first_polled_at if name in polled else None for name in config.tenants}
     for rule in config.rules:
-        yield assess_rule(rule, seen)
+        finding = assess_rule(rule, seen)
+        learning = learning_text(rule, first_polls, config.service.timezone, now=now)
+        is_odd = finding.outcome is Outcome.WARNING
+        yield replace(finding, text=f"{finding.text}; {learning}") if learning and not is_odd else finding
     yield from assess_routes(config, seen)
+
+
+def learning_text(rule: Rule, first_polls: Mapping[Tenant, datetime | None], timezone: tzinfo, *, now: datetime) -> str:
+    """Return until when a rule learns, and for how many of its tenants; empty where it can fire for each."""
+    learning = learning_since(rule, first_polls, now=now)
+    if learning is None:
+        return ""
+    is_whole = learning.tenants == sum(map(rule.tenants.matches, first_polls))
+    which = "" if is_whole else f" for {learning.tenants:,} of its tenants"
+    return f"learning{which} until {until_text(learning, timezone, now=now)}"
 
 
 def assess_rule(rule: Rule, seen: Seen) -> Finding:

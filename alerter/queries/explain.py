@@ -23,6 +23,7 @@ from alerter.core.renames import Rename
 from alerter.core.rules import Level, Per, Rule, RuleName, Severity, TenantSeries, select_series
 from alerter.core.series import HoldReason, Series, Span, Tenant
 from alerter.core.silences import MAX_SILENCE, current_acknowledgements
+from alerter.queries.learning import Learning, learning_since
 from alerter.queries.renames import load_rename
 from alerter.storage import Reader
 
@@ -39,6 +40,7 @@ class RuleExplanation:
         at: When: at the poll before the instant that was asked about, or at that instant where there was none.
         levels: What each of its levels found.
         decisions_made: Which receivers were to hear of it; empty where nothing fired.
+        learning: Until when it needs more history before it can fire; None where it has enough.
     """
 
     rule: Rule
@@ -46,6 +48,7 @@ class RuleExplanation:
     at: datetime
     levels: tuple[LevelExplanation, ...]
     decisions_made: tuple[NotificationDecision, ...]
+    learning: Learning | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,11 +152,15 @@ class _StateAt:
 
     def stories(self, rule: Rule, tenant: Tenant, reason: HoldReason) -> list[RuleExplanation]:
         """Return what a rule made of the series, or of the sum that it is in."""
-        names = self._policy.poll_intervals if rule.scope is Per.ALL else [tenant]
-        seen = select_series(rule, [self.series_for(name) for name in names if name in self._policy.poll_intervals])
-        return [self._story(rule, series) for series in seen if covers_reason(rule, series, tenant, reason)]
+        intervals = self._policy.poll_intervals
+        names = [name for name in (intervals if rule.scope is Per.ALL else [tenant]) if name in intervals]
+        read = {name: self.series_for(name) for name in names}
+        first_polls = {name: each.polling.first_polled_at for name, each in read.items()}
+        learning = learning_since(rule, first_polls, now=self._at)
+        seen = select_series(rule, list(read.values()))
+        return [self._story(rule, series, learning) for series in seen if covers_reason(rule, series, tenant, reason)]
 
-    def _story(self, rule: Rule, series: Series) -> RuleExplanation:
+    def _story(self, rule: Rule, series: Series, learning: Learning | None) -> RuleExplanation:
         evaluated = evaluated_at(series, now=self._at)
         alerts = {severity: self._alert(_key(rule, severity, series)) for severity in rule.levels}
         mutes = self._mutes(series.tenant, list(alerts.values()))
@@ -162,7 +169,12 @@ class _StateAt:
             for severity, level in rule.levels.items()
         )
         return RuleExplanation(
-            rule=rule, series=series, at=evaluated, levels=levels, decisions_made=self._hearings(alerts.values(), mutes)
+            rule=rule,
+            series=series,
+            at=evaluated,
+            levels=levels,
+            decisions_made=self._hearings(alerts.values(), mutes),
+            learning=learning,
         )
 
     def _level(

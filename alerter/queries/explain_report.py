@@ -14,6 +14,7 @@ from alerter.core.series import ALL_REASONS, ALL_TENANTS, Tenant
 from alerter.humanize import count_text, local_time_text, short_duration_text
 from alerter.queries.actions import action_text, actions_json, load_actions, origin_text
 from alerter.queries.alerts import evidence_json, state_text
+from alerter.queries.learning import until_text
 from alerter.queries.mutes import mute_json, mute_text
 from alerter.queries.renames import rename_text
 
@@ -162,6 +163,8 @@ class ExplainReport:
     def _story(self, story: "RuleExplanation") -> Iterator[str]:
         of = "" if story.series.reason == self._found.reason else f" (looks at {_subject(story)})"
         yield f"{story.rule.name}{of}"
+        if story.learning is not None and all(level.alert.state is AlertState.INACTIVE for level in story.levels):
+            yield f"  learning until {until_text(story.learning, self._zone, now=self._found.at)}"
         for level in sorted(story.levels, key=lambda level: -level.severity.rank):
             yield f"  {level.severity}: {self._state(level)}"
             for finding in level.findings:
@@ -245,6 +248,8 @@ class ExplainReport:
             "tenant": story.series.tenant,
             "reason": story.series.reason,
             "evaluated_at": story.at,
+            "learning_until": story.learning.until if story.learning else None,
+            "learning_tenants": story.learning.tenants if story.learning else 0,
             "levels": [_level_json(level) for level in story.levels],
             "receivers": [_hearing_json(decision) for decision in story.decisions_made],
             "deliveries": [

@@ -10,6 +10,7 @@ import pytest
 from alerter.doctor.findings import Finding, Group, Outcome
 from alerter.doctor.rules import check_rules
 from alerter.storage import Store
+from tests.builders import NOON
 from tests.doctor.diagnoses import NOT_APPLICABLE, OK, RECEIVER, TENANT, WARNING, a_config, only
 from tests.storage.stored import poll
 
@@ -35,7 +36,7 @@ def rule(name: str, selectors: str = "") -> str:
 def looked_at(folder: Path, url: str, *tables: str) -> list[Finding]:
     """Return what is found of rules and routes."""
     config = a_config(folder, TENANTS, RECEIVER, *tables)
-    return list(check_rules(replace(config, service=config.service.model_copy(update={"database": url}))))
+    return list(check_rules(replace(config, service=config.service.model_copy(update={"database": url})), now=NOON))
 
 
 def of(findings: Iterable[Finding], subject: str) -> Finding:
@@ -51,6 +52,21 @@ def test_a_rule_that_looks_at_something_is_well(seen: str, tmp_path: Path) -> No
     assert (of(found, "All").outcome, of(found, "All").text) == (OK, "matches 3 of 3 hold reasons seen so far")
     assert of(found, "Some").text == "matches 1 of 3 hold reasons seen so far"
     assert (of(found, "No data").outcome, of(found, "No data").text) == (OK, "watches the polling of 2 tenants")
+
+
+def test_a_rule_that_still_learns_says_until_when(seen: str, tmp_path: Path) -> None:
+    """With how many of its tenants lack history, if not all of them; one that was never polled has no day yet."""
+    learns = 'warning = { growth = { over = "1d", times = 13, by = 30 } }\n'
+    sudden = f'[[rules]]\nname = "Sudden"\n{learns}'
+    known = f'[[rules]]\nname = "Known"\ntenants = ["acme"]\n{learns}'
+
+    found = looked_at(tmp_path, seen, sudden, known, rule("All"))
+
+    seen_text = "matches 3 of 3 hold reasons seen so far"
+    assert of(found, "Sudden").text == f"{seen_text}; learning until 4d after the first poll"
+    assert of(found, "Known").text == f"{seen_text}; learning until 2026-03-06 11:00:00 UTC (in 3d23h)"
+    assert of(found, "All").text == seen_text
+    assert {of(found, name).outcome for name in ("Sudden", "Known", "All")} == {OK}
 
 
 def test_a_rule_that_looks_at_nothing_is_told_with_what_it_may_mean(seen: str, tmp_path: Path) -> None:
