@@ -19,10 +19,12 @@ HTTP_SCHEMES, SOCKS_SCHEMES = ("http", "https"), ("socks4", "socks4a", "socks5",
 #: The variables that name a file or folder of authorities, the first that is set counts: for all but mail servers, and
 #: for those.
 BUNDLES, MAIL_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"), ("SSL_CERT_FILE", "SSL_CERT_DIR")
-#: How OpenSSL looks a certificate up in a folder: by a hash of its subject.
 #: A name in the DNS (RFC 1035), with a dot at its end.
 _MAX_HOST = 254
+#: How OpenSSL looks a certificate up in a folder: by a hash of its subject.
 _HASHED = re.compile(r"[0-9a-f]{8}\.\d+")
+#: What a host is written with; urllib3 blames the URL that is asked for where a proxy has another character.
+_HOST = re.compile(r"[\w.-]+|[0-9a-f:.]+(%[\w.-]+)?", re.IGNORECASE)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,19}")
 _EXPECTED = "expected a proxy such as http://proxy.example:3128"
 
@@ -95,6 +97,8 @@ def _why_no_address(parts: SplitResult | None) -> str:
         return f"{_EXPECTED}, found a port that is none: they go from 1 to 65535"
     if not parts.hostname or not parts.netloc.isprintable() or " " in parts.netloc:
         return f"{_EXPECTED}, found no host in it"
+    if not _HOST.fullmatch(parts.hostname):
+        return f"{_EXPECTED}, found a host with characters that are in no name"
     if not _may_resolve(parts.hostname):
         return f"{_EXPECTED}, found a host whose name has an empty part or one that is too long"
     if parts.path.lower().endswith(".pac"):
