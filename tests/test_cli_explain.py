@@ -111,7 +111,7 @@ def test_why_did_i_get_this(alerter: RunCommand, config: Path, now: datetime) ->
     assert backlog[7] == "  mail: not notified: no route sends warning alerts to it: route 2: it takes critical only"
     assert "    yes     growth +50 within 10m: 212 held, 100 at " in shown.out
     assert "; +112 messages, by 63" in shown.out
-    assert "Sum (looks at the sum of all tenants)" in shown.out
+    assert "Sum (evaluates the sum of all tenants)" in shown.out
     assert len(lines) < 40
 
 
@@ -126,6 +126,7 @@ def test_why_did_i_not(alerter: RunCommand, config: Path, now: datetime) -> None
     assert "  Backlog: reasons: '!Graymail*' leaves it out" in shown.out
     assert "    no data growth +50 within 10m: no successful poll at this moment" in shown.out
     assert "no_data no data for 15m: last successful poll" in shown.out
+    assert "No data (evaluates polling, not held messages)" in shown.out.splitlines()
 
 
 def test_still_pending_says_how_much_is_missing(alerter: RunCommand, config: Path, now: datetime) -> None:

@@ -181,7 +181,7 @@ def test_what_the_user_may_not_have_meant_is_a_warning(
     shown = alerter("import", path, "--config", config)
 
     assert shown.code == 0
-    assert "rules.toml has no tenant legacy: no rule looks at that history" in shown.err
+    assert "rules.toml has no tenant legacy: no rule evaluates that history" in shown.err
     assert "deletes what is older than its retention, 30d, within an hour" in shown.err
 
 

@@ -106,7 +106,7 @@ def test_a_tenant_without_any_rule_is_not_well(alerter: RunCommand, simulator: S
     config = a_file(tmp_path, simulator, 'tenants = ["globex"]\nwarning = { threshold = { above = 1000 } }')
     alerter("poll", "--config", config)
 
-    assert alerts_line(alerter, config) == "Alerts: none, but not all is seen: no rule looks at acme"
+    assert alerts_line(alerter, config) == "Alerts: none, but not all is seen: no rule evaluates acme"
 
 
 def test_a_rule_of_a_tenant_that_was_never_polled_says_how_long_it_will_learn(

@@ -272,9 +272,9 @@ def test_silences_are_listed_with_who_and_why_until_they_end(alerter: RunCommand
     as_json = json.loads(alerter("silence", "list", "--all", "--json", "--config", polled).out)
 
     assert [(row[0], row[1], row[2], row[-1]) for row in listed] == [("2", "active", "rule B*", "two lines")]
-    assert [(row[1], row[2]) for row in with_ended] == [("ended", "everything"), ("active", "rule B*")]
+    assert [(row[1], row[2]) for row in with_ended] == [("expired", "everything"), ("active", "rule B*")]
     assert with_ended[0][-2:] == ["Jo", "moving mail"]
-    assert [each["state"] for each in as_json] == ["ended", "active"]
+    assert [each["state"] for each in as_json] == ["expired", "active"]
 
 
 def test_a_silence_ends_once(alerter: RunCommand, polled: Path) -> None:

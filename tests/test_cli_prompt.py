@@ -76,7 +76,7 @@ def test_a_silence_can_begin_later(alerter: RunCommand, config: Path) -> None:
 
     begin, end = (datetime.fromisoformat(silence[key]) for key in ("starts_at", "ends_at"))
     assert end - begin == timedelta(hours=1)
-    assert silence["state"] == "not yet begun"
+    assert silence["state"] == "pending"
     assert alert["muted_by"] is None
 
 

@@ -164,9 +164,9 @@ def test_what_no_rule_looks_at_is_said_with_the_reason(alerter: RunCommand, conf
     shown = alerter("routes", "test", "acme", "Graymail", "--config", config)
 
     assert shown.code == 1
-    assert "no rule looks at 'Graymail' of 'acme'" in shown.err
+    assert "no rule matches 'Graymail' of 'acme'" in shown.err
     assert "Backlog: reasons: '!Graymail' leaves it out" in shown.err
-    assert "No data: it watches polling" in shown.err
+    assert "No data: it evaluates polling" in shown.err
 
 
 def test_history_is_a_chart_with_limits_and_the_last_changes(alerter: RunCommand, config: Path) -> None:

@@ -99,6 +99,18 @@ def test_an_alert_is_one_line_with_its_id_level_reason_count_and_age(watched: Pa
 
 
 @pytest.mark.parametrize("width", WIDTHS)
+def test_the_state_of_a_silence_is_never_cut(watched: Path, width: int) -> None:
+    """One that begins later is `pending`, in as many words as Alertmanager has for it."""
+    add = "silence add --tenant acme-industries-emea --rule Others --reason Phishing --start tomorrow"
+    assert run(f"{add} --for 2h --comment moving-the-mail-of-a-whole-subsidiary", watched).exit_code == 0
+
+    states = [line.split()[1] for line in at_width("silence list", watched, width)[2:] if line]
+
+    assert states[0] == "active"
+    assert {*states[1:]} == {"pending"}
+
+
+@pytest.mark.parametrize("width", WIDTHS)
 def test_a_name_that_is_shortened_keeps_whole_words(watched: Path, width: int) -> None:
     """Words are left out of a name of 70 characters, from its middle; none is cut."""
     row = next(line for line in at_width("alerts", watched, width) if "Types!" in line or "Default Att" in line)

@@ -41,7 +41,7 @@ OUTCOMES = ("failed", "warning", "ok", "not applicable")
 def doctor(config_path: Path | None, *, as_json: bool, send: bool, tenant: str, labels: Sequence[str]) -> None:
     """Find what is wrong with this installation, and say what to do about it.
 
-    It looks at the configuration, the files of secrets, the machine's clock and time zones, the systemd unit and the
+    It checks the configuration, the files of secrets, the machine's clock and time zones, the systemd unit and the
     database; calls every Mimecast account; connects to every receiver; and compares the rules with what was seen. It
     changes nothing, and sends nothing except with --send. Exit code 0 even if there are warnings, 1 if something
     failed, 2 if the configuration is wrong.

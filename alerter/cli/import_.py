@@ -188,7 +188,7 @@ def _notes(done: "ImportResult", config: "Config", *, now: datetime) -> Iterator
     unknown = [each.tenant for each in done.tenants if each.tenant not in config.tenants]
     if unknown:
         names = ", ".join(unknown[:5]) + (", …" if len(unknown) > len(unknown[:5]) else "")
-        yield f"{config.path} has no tenant {names}: no rule looks at that history"
+        yield f"{config.path} has no tenant {names}: no rule evaluates that history"
     oldest = min((from_epoch_us(run.since) for each in done.tenants for run in each.added), default=now)
     if now - oldest > config.service.retention:
         kept = duration_text(config.service.retention)

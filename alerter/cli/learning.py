@@ -72,7 +72,7 @@ def _unwatched(config: "Config", accounts: Sequence[TenantStatus], *, now: datet
     seen = [account for account in accounts if account.polling_state is PollingState.OK]
     without = [each for each in seen if not any(rule.tenants.matches(each.name) for rule in counting)]
     waiting = [account for account in seen if account not in without and not _is_evaluated(counting, account, now=now)]
-    said = [f"no rule looks at {first_and_more_text([each.name for each in without])}"] if without else []
+    said = [f"no rule evaluates {first_and_more_text([each.name for each in without])}"] if without else []
     if waiting:
         said.append(f"every rule for {first_and_more_text([each.name for each in waiting])} is still learning")
     return said

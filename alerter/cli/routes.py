@@ -126,7 +126,7 @@ def test(
     at_text: str | None,
     as_json: bool,
 ) -> None:
-    """Show who would be notified if REASON of TENANT raised an alert, of each rule that looks at it, and why not.
+    """Show who would be notified if REASON of TENANT raised an alert, of each rule that matches it, and why not.
 
     Without REASON: of alerts that the tenant has no data. Nothing is sent. Silences and mute windows count, also before
     the first poll. REASON need not have been seen yet. Exit code 1 if nobody would be notified, 2 if there is no such
@@ -144,7 +144,7 @@ def test(
         answer
         for rule in chosen
         if (key_reason := _reason_for(rule, name, asked)) is not None
-        for level in sorted(rule.levels, key=lambda each: -each.rank)
+        for level, _ in rule.worst_first
         if levels in {None, level}
         for answer in _answers(config, _an_alert(rule, level, name, key_reason), rule, mutes, at=at)
     ]
@@ -172,9 +172,9 @@ def _reason_for(rule: Rule, tenant: Tenant, reason: HoldReason | None) -> HoldRe
 
 def _nothing_matches(rules: Sequence[Rule], tenant: Tenant, reason: HoldReason | None) -> str:
     if reason is None:
-        return f"no rule watches the polling of {tenant!r}: name a hold reason as well"
-    whys = [f"{rule.name}: {rule_mismatch_text(rule, tenant, reason) or 'it watches polling'}" for rule in rules]
-    return "\n".join([f"no rule looks at {reason!r} of {tenant!r}, so that nobody would be notified:", *whys])
+        return f"no rule evaluates the polling of {tenant!r}: name a hold reason as well"
+    whys = [f"{rule.name}: {rule_mismatch_text(rule, tenant, reason) or 'it evaluates polling'}" for rule in rules]
+    return "\n".join([f"no rule matches {reason!r} of {tenant!r}, so that nobody would be notified:", *whys])
 
 
 def _an_alert(rule: Rule, severity: Severity, tenant: Tenant, reason: HoldReason) -> Alert:

@@ -124,14 +124,13 @@ class _State:
             "matches_reason": self._matches_reason,
             "per": self.rule.per,
             "runbook": self.rule.runbook or None,
-            "levels": {severity: _level_text(level) for severity, level in self.rule.levels.items()},
+            "levels": {severity: _level_text(level) for severity, level in self.rule.worst_first},
         }
 
 
 def levels_text(rule: Rule) -> str:
     """Return the levels of a rule with their limits, the worst first: `critical above 500 for 10m; warning …`."""
-    worst_first = sorted(rule.levels.items(), key=lambda level: -level[0].rank)
-    return "; ".join(f"{severity} {_level_text(level)}" for severity, level in worst_first)
+    return "; ".join(f"{severity} {_level_text(level)}" for severity, level in rule.worst_first)
 
 
 def _level_text(level: Level) -> str:

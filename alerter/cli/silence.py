@@ -321,7 +321,7 @@ def list_(config_path: Path | None, *, as_json: bool, everything: bool) -> None:
         Table(
             title="Silences",
             columns=(
-                ">no.", "state", Column("for", min_width=20), Column("since", drop=2), "until",
+                ">no.", Column("state", cut=Cut.NEVER), Column("for", min_width=20), Column("since", drop=2), "until",
                 Column("author", drop=1), Column("comment", cut=Cut.END, drop=3),
             ),
             rows=[

@@ -113,7 +113,7 @@ class LevelConfig(Section):
         if not self.conditions:
             raise ValueError(f"expected a condition: {', '.join(CONDITIONS)}")
         if len({condition.input_kind for condition in self.conditions}) > 1:
-            raise ValueError("expected 'no_data' alone: it looks at polling, the other conditions at held messages")
+            raise ValueError("expected 'no_data' alone: it evaluates polling, the other conditions held messages")
         return self
 
 

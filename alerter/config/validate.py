@@ -120,7 +120,7 @@ def _check_kind(rule: RuleConfig, place: Place, *, has_no_data: bool) -> None:
         place.error("name", f"{NO_DATA_RULE_NAME!r} is for rules with the condition 'no_data': choose another name")
     for key in ("reasons", "per") if has_no_data else ():
         if key in rule.model_fields_set:
-            place.error(key, "a rule with 'no_data' looks at each tenant's polling, not at hold reasons: leave it out")
+            place.error(key, "a rule with 'no_data' evaluates each tenant's polling, not hold reasons: leave it out")
 
 
 def check_receiver_names(names: Mapping[KeyPath, str], known: Collection[str], problems: Problems) -> None:

@@ -135,6 +135,11 @@ class Rule:
         """How far back its conditions look, at most."""
         return max(level.lookback for level in self.levels.values())
 
+    @cached_property
+    def worst_first(self) -> Sequence[tuple[Severity, Level]]:
+        """Its levels as people read them: the worst first."""
+        return [(severity, self.levels[severity]) for severity in reversed(Severity) if severity in self.levels]
+
     @property
     def learns_for(self) -> timedelta:
         """How much history of a tenant it needs before one of its levels can become active."""

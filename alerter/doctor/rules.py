@@ -65,9 +65,9 @@ def assess_rule(rule: Rule, seen: Seen) -> Finding:
     tenants = [tenant for tenant in seen if rule.tenants.matches(tenant)]
     reasons = list(dict.fromkeys(reason for tenant in tenants for reason in seen[tenant]))
     if rule.input_kind is InputKind.POLLING:
-        return _rules(rule.name, Outcome.OK, f"watches the polling of {count_text(len(tenants), 'tenant')}")
+        return _rules(rule.name, Outcome.OK, f"evaluates the polling of {count_text(len(tenants), 'tenant')}")
     if not reasons:
-        return _rules(rule.name, Outcome.NOT_APPLICABLE, "no hold reason was seen yet of the tenants that it looks at")
+        return _rules(rule.name, Outcome.NOT_APPLICABLE, "no hold reason was seen yet of the tenants that it matches")
     found = [reason for reason in reasons if rule.reasons.matches(reason)]
     doubt = _doubt(rule.reasons.globs, reasons)
     if found and not doubt.text:

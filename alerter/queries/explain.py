@@ -166,7 +166,7 @@ class _StateAt:
         mutes = self._mutes(series.tenant, list(alerts.values()))
         levels = tuple(
             self._level(alerts[severity], level, series, mutes=mutes, evaluated=evaluated)
-            for severity, level in rule.levels.items()
+            for severity, level in rule.worst_first
         )
         return RuleExplanation(
             rule=rule,

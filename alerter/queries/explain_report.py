@@ -125,7 +125,7 @@ class ExplainReport:
             yield ""
             yield from self._story(story)
         if not found.rules:
-            yield "no rule looks at it"
+            yield "no rule matches it"
         if found.skipped_rules:
             yield ""
             yield "rules that do not match it:"
@@ -161,11 +161,11 @@ class ExplainReport:
         return f", since {self._words.clock(changed.at)} ({before[-1]:,} before)"
 
     def _story(self, story: "RuleExplanation") -> Iterator[str]:
-        of = "" if story.series.reason == self._found.reason else f" (looks at {_subject(story)})"
+        of = "" if story.series.reason == self._found.reason else f" (evaluates {_input_text(story)})"
         yield f"{story.rule.name}{of}"
         if story.learning is not None and all(level.alert.state is AlertState.INACTIVE for level in story.levels):
             yield f"  learning until {until_text(story.learning, self._zone, now=self._found.at)}"
-        for level in sorted(story.levels, key=lambda level: -level.severity.rank):
+        for level in story.levels:
             yield f"  {level.severity}: {self._state(level)}"
             for finding in level.findings:
                 yield f"    {_VERDICTS[finding.verdict]:<8}{self._finding(finding)}"
@@ -282,10 +282,10 @@ def _urgency(story: "RuleExplanation") -> int:
     return min(order.index(level.alert.state) for level in story.levels)
 
 
-def _subject(story: "RuleExplanation") -> str:
-    """Return what a rule looks at that is not the hold reason itself."""
+def _input_text(story: "RuleExplanation") -> str:
+    """Return what a rule evaluates in place of the hold reason itself."""
     if story.rule.input_kind is InputKind.POLLING:
-        return "polling"
+        return "polling, not held messages"
     return "the sum of all tenants" if story.series.tenant == ALL_TENANTS else "the sum of its hold reasons"
 
 

@@ -186,10 +186,10 @@ def end_text(until: datetime, timezone: tzinfo, *, now: datetime) -> str:
 
 
 def silence_state(silence: Silence, *, now: datetime) -> str:
-    """Return whether a silence is active, not yet begun or ended."""
+    """Return `pending`, `active` or `expired`, as Alertmanager calls them."""
     if silence.is_active(now=now):
         return "active"
-    return "ended" if silence.ends_at <= now else "not yet begun"
+    return "expired" if silence.ends_at <= now else "pending"
 
 
 def silence_json(silence: Silence, *, now: datetime) -> Mapping[str, object]:

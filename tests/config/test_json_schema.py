@@ -37,7 +37,7 @@ BEYOND = {
     "what the heartbeat needs": r"expected a 'heartbeat_url' that|expected one login",
     "which keys of a condition go together": r"(exactly|at least) one of|either 'lasting'|'clear_at' at or",
     "what levels have to do with one another": r"in all of its levels",
-    "what a condition has to do with its rule": r"is for rules with|looks at each tenant's polling|not about a sum",
+    "what a condition has to do with its rule": r"is for rules with|evaluates each tenant's polling|not about a sum",
 }
 
 

@@ -51,7 +51,7 @@ def test_a_rule_that_looks_at_something_is_well(seen: str, tmp_path: Path) -> No
     assert {finding.group for finding in found} == {Group.RULES}
     assert (of(found, "All").outcome, of(found, "All").text) == (OK, "matches 3 of 3 hold reasons seen so far")
     assert of(found, "Some").text == "matches 1 of 3 hold reasons seen so far"
-    assert (of(found, "No data").outcome, of(found, "No data").text) == (OK, "watches the polling of 2 tenants")
+    assert (of(found, "No data").outcome, of(found, "No data").text) == (OK, "evaluates the polling of 2 tenants")
 
 
 def test_a_rule_that_still_learns_says_until_when(seen: str, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_of_a_tenant_of_which_nothing_was_seen_nothing_is_claimed(seen: str, tmp
     finding = of(looked_at(tmp_path, seen, rule("New", 'tenants = ["new"]')), "New")
 
     assert finding.outcome is NOT_APPLICABLE
-    assert finding.text == "no hold reason was seen yet of the tenants that it looks at"
+    assert finding.text == "no hold reason was seen yet of the tenants that it matches"
 
 
 @pytest.mark.parametrize(

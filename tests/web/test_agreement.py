@@ -306,11 +306,11 @@ def check_row(row: Mapping[str, Cell], alert: Any) -> None:  # noqa: ANN401 - JS
 def check_silences(found: Scene) -> None:
     """Every silence: what it is for, and until when."""
     listed = {each["silence"]: each for each in found.command("silence", "list", "--all")}
-    for state, word in (("active", "active"), ("expired", "ended")):
+    for state in ("active", "expired"):
         of_api = found.api(f"silences?state={state}")["items"]
         page = found.page(f"/silences?state={state}").rows("No.", "Until")
         assert of_api == [listed[each["silence"]] for each in of_api]
-        assert {each["silence"] for each in of_api} == {key for key, each in listed.items() if each["state"] == word}
+        assert {each["silence"] for each in of_api} == {key for key, each in listed.items() if each["state"] == state}
         assert {(row["No."].number, *row["Until"].instants) for row in page} == {
             (each["silence"], *_instants(each["ends_at"])) for each in of_api
         }

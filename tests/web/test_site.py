@@ -107,6 +107,14 @@ def test_no_screen_has_script_or_style_in_it(world: World, path: str) -> None:
     assert all("src" in each or each.get("type") == "application/json" for each in scripts)
 
 
+def test_the_limits_of_a_hold_reason_are_listed_worst_first(world: World) -> None:
+    """As on every other screen, and in the same words as on that of the rule."""
+    text = world.ask("/tenants/acme/reasons/Spam").text
+    limits = text[text.index(">Condition</th>") :]
+
+    assert limits.index("above 500") < limits.index("above 100")
+
+
 def test_hostile_names_are_shown_literally(world: World) -> None:
     """A hold reason may be called anything; on no screen does it become a tag, and each has a screen of its own."""
     world.poll(dict.fromkeys(HOSTILE, 700), minutes=0)

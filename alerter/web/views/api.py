@@ -215,7 +215,7 @@ def expire_silence(view: View, id: str) -> Response:  # noqa: A002 - the name in
         before = transaction.silences.silence(number)
         if before is None:
             raise HttpError(404, f"there is no silence {number}")
-        is_active = silence_state(before, now=view.now) != "ended"
+        is_active = silence_state(before, now=view.now) != "expired"
         if is_active:
             job.expire(transaction, number, view.zone, by=actor(view), now=view.now)
         after = transaction.silences.silence(number)

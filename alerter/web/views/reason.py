@@ -23,6 +23,7 @@ from alerter.web.render import local_text, trusted
 from alerter.web.request import HttpError, Response
 from alerter.web.times import parse_at
 from alerter.web.views.rows import alert_rows, rules_of_reason
+from alerter.web.views.rules import level_text
 
 SPANS = {
     "1d": timedelta(days=1),
@@ -64,11 +65,7 @@ def reason(view: View, tenant: str, key: str) -> Screen:
         "chart": trusted(chart_svg(figure, view.zone, title=f"{found} of {name}: {sentence}")),
         "figure": _document(figure, str(view.zone)),
         "alerts": alert_rows(view, alerts),
-        "limits": [
-            (rule.name, severity, " and ".join(f"{each.name} {each.limit_text}" for each in level.conditions))
-            for rule in rules
-            for severity, level in rule.levels.items()
-        ],
+        "limits": [(rule.name, severity, level_text(level)) for rule in rules for severity, level in rule.worst_first],
         "changes": changes[::-1][:_MAX_CHANGES],
         "change_total": len(changes),
         "csv": f"{quote(key, safe='')}.csv?from={_iso(start_at)}&to={_iso(end_at)}",

@@ -1,4 +1,4 @@
-"""The rules, and one rule: what each looks at, what it finds now, and how much it has to say."""
+"""The rules, and one rule: what each evaluates, what it finds now, and how much it has to say."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -6,7 +6,7 @@ from typing import Any
 
 from alerter.core.alerts import AlertState
 from alerter.core.conditions import InputKind
-from alerter.core.rules import Level, Per, Rule, RuleName, Severity
+from alerter.core.rules import Level, Per, Rule, RuleName
 from alerter.core.selectors import Selector
 from alerter.humanize import duration_text
 from alerter.queries.learning import learning_status
@@ -49,7 +49,7 @@ def _row(view: View, rule: Rule, counts: Mapping[AlertState, int], noise: int) -
     return {
         "name": rule.name,
         "selects": selects_text(rule),
-        "levels": [(each, level_text(rule.levels[each])) for each in reversed(Severity) if each in rule.levels],
+        "levels": [(severity, level_text(level)) for severity, level in rule.worst_first],
         "firing": counts.get(AlertState.FIRING, 0),
         "pending": counts.get(AlertState.PENDING, 0),
         "noise": noise,
@@ -65,7 +65,7 @@ def _learning_until(view: View, rule: Rule) -> datetime | None:
 
 
 def selects_text(rule: Rule) -> str:
-    """Return what a rule looks at."""
+    """Return what a rule evaluates."""
     if rule.input_kind is InputKind.POLLING:
         return f"the polling of {_names(rule.tenants, 'every tenant')}"
     what = {Per.REASON: "each of", Per.TENANT: "the sum of", Per.ALL: "the sum over all tenants of"}[rule.per]

@@ -12,7 +12,6 @@ from alerter.web.views.rows import action_rows
 STATES = ("active", "pending", "expired")
 #: An acknowledgement that is this old is marked.
 OLD = timedelta(days=7)
-_WORDS = {"active": "active", "not yet begun": "pending", "ended": "expired"}
 _MAX_ACKNOWLEDGED = 500
 _MAX_ACTIONS = 20
 _KINDS = (ActionKind.ACKNOWLEDGE, ActionKind.TAKE_BACK, ActionKind.SILENCE, ActionKind.EXPIRE)
@@ -54,7 +53,7 @@ def silences_in(view: View, state: str) -> list[Silence]:
     """Return the silences in a state, in the order of their numbers; of those that have ended, of the last month."""
     since = view.now - MAX_SILENCE if state == "expired" else view.now
     found = view.reader.silences.silences(since=since)
-    return [each for each in found if _WORDS[silence_state(each, now=view.now)] == state]
+    return [each for each in found if silence_state(each, now=view.now) == state]
 
 
 def _others(view: View) -> dict[str, object]:
