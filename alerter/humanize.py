@@ -25,6 +25,32 @@ def count_text(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def times_text(number: int) -> str:
+    """Return `never`, `once`, `twice`, `3 times`."""
+    return {0: "never", 1: "once", 2: "twice"}.get(number, f"{number:,} times")
+
+
+#: What a rate is said in, and how many weeks it has: the shortest first.
+_RATE_UNITS = {"day": 1 / 7, "week": 1.0, "month": 30.4375 / 7, "quarter": 91.3125 / 7, "year": 365.25 / 7}
+
+
+def rate_text(per_week: float, noun: str = "") -> str:
+    """Return how often something happens, in the shortest unit in which it does so once or more.
+
+    Without a noun, `once a quarter`, `2.5 times a week`, `never`; with one, `1 alert a quarter`, `2.5 alerts a week`.
+    """
+    unit = next((unit for unit, weeks in _RATE_UNITS.items() if round(per_week * weeks, 1) >= 1), "year")
+    number = per_week * _RATE_UNITS[unit]
+    number = round(number, 0 if number >= 10 else 1)  # noqa: PLR2004 - a second digit is enough
+    text = f"{number:,.0f}" if number == int(number) else f"{number:,.1f}"
+    if noun:
+        return f"{text} {noun}{'' if number == 1 else 's'} a {unit}"
+    if not number:
+        return "less than once in ten years" if per_week else "never"
+    often = times_text(int(number)) if number == int(number) else f"{text} times"
+    return f"{often} a {unit}"
+
+
 def escaped(text: str, *, keep: str = "") -> str:
     r"""Return a text with an escape such as `\x1b` for each character that cannot be printed, except those to keep.
 

@@ -435,7 +435,7 @@ def test_many_tenants_are_summed_up(alerter: RunCommand, config: Path, tmp_path:
     assert "note: nothing is known of 1 tenant, such as new" in everybody
     assert "; 2 tenants have gaps" in everybody
     assert "rules over all tenants together" not in everybody
-    assert "note: rules over all tenants together have looked at the chosen ones alone" in some
+    assert "note: rules over all tenants together have evaluated the chosen ones only" in some
 
 
 class Terminal(StringIO):

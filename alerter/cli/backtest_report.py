@@ -130,7 +130,7 @@ def _lasting(span: timedelta) -> str:
 
 
 def _whys(whys: Mapping[NotifyReason, int]) -> str:
-    return ", ".join(f"{number} {why}" for why, number in whys.items())
+    return ", ".join(f"{number:,} {why}" for why, number in whys.items())
 
 
 def poll_times(summary: RuleSummary, found: BacktestReport, *, width: int) -> str:
@@ -177,7 +177,7 @@ def _difference(difference: Comparison, found: BacktestReport) -> Iterator[str]:
 
 def _more(number: int, what: str) -> Iterator[str]:
     if number > MAX_LISTED:
-        yield f"    … and {number - MAX_LISTED:,} more that are {what}; --csv lists them all"
+        yield f"    … and {number - MAX_LISTED:,} more {what}; --csv lists all of them"
 
 
 def _firing_text(firing: FiringPeriod, found: BacktestReport) -> str:
@@ -211,7 +211,7 @@ def notes(found: BacktestReport) -> list[str]:
     """Return what limits the answer."""
     said = [*_late(found), *_gaps(found), *_thinned(found)]
     if found.is_part:
-        said.append("rules over all tenants together have looked at the chosen ones alone")
+        said.append("rules over all tenants together have evaluated the chosen ones only")
     if found.has_silences:
         said.append("silences and acknowledgements of that time are left out: fewer notifications were sent than this")
     return said

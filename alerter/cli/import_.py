@@ -170,17 +170,17 @@ def _tenant_text(each: "TenantImport", zone: tzinfo) -> str:
     return (
         f"{each.tenant}: {count_text(each.reasons, 'hold reason')}{every}\n"
         f"    from {since} until {until}\n"
-        f"    {polls:,} polls, {new:,} of them new; {gaps}{failed}"
+        f"    {count_text(polls, 'poll')}, {new:,} of them new; {gaps}{failed}"
     )
 
 
 def _total_text(done: "ImportResult", *, is_dry: bool) -> str:
     changes = sum(each.changes for each in done.tenants)
-    read = f"{done.entries:,} rows read"
+    read = f"{count_text(done.entries, 'row')} read"
     if not any(each.added or each.failed_polls for each in done.tenants):
         return f"{read}; nothing is new: all of that time is covered already, and stays as it is"
     would = "would be written; nothing was changed" if is_dry else "written"
-    return f"{read}; {changes:,} changes of counts {would}"
+    return f"{read}; {count_text(changes, 'change')} of counts {would}"
 
 
 def _notes(done: "ImportResult", config: "Config", *, now: datetime) -> Iterator[str]:

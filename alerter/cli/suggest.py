@@ -15,7 +15,7 @@ from alerter.cli.names import matching_reasons
 from alerter.cli.options import EXIT_FOUND, CommandFailed, config_option, load_without_secrets, output_options
 from alerter.cli.output import clean, count_text, print_json, with_progress
 from alerter.cli.tenant_filter import filter_text, label_option, select_tenants
-from alerter.humanize import duration_text, first_and_more_text, short_duration_text
+from alerter.humanize import duration_text, first_and_more_text, rate_text, short_duration_text, times_text
 
 if TYPE_CHECKING:
     from alerter.core.backtest.suggest import Suggestion, Suggestions
@@ -118,18 +118,16 @@ def _missing(found: "Suggestions") -> Iterator[str]:
 
 
 def _introduction(found: "Suggestions", budget: float) -> Iterable[str]:
-    quarter = budget / _PER_WEEK["quarter"]
-    alerts = "1 false alert" if f"{quarter:.3g}" == "1" else f"{quarter:.3g} false alerts"
-    yield f"{found.tenant}: from its own history, for at most {alerts} in a quarter of a year."
+    yield f"{clean(found.tenant)}: from its own history, for at most {rate_text(budget, 'false alert')}."
     yield "Every alert in the history counts as a false one, but for rises of six times the greatest and 100 messages."
     if found.unsupported and not found.all_rules:
         yield "Rules that need no number are the better choice: those that `alerter init` writes."
     if found.rules:
         yield "Rules that compare with the past take the place of those of the same name that `alerter init` wrote."
     if found.all_rules:
-        yield f"Together they would have alerted {found.per_week:.2g} times a week where they were chosen, in the first"
-        confirmed = f"{found.confirmed_per_week:.2g} times a week"
-        yield f"two thirds of the history, and {confirmed} in the rest, which confirms them."
+        chosen, confirmed = rate_text(found.per_week), rate_text(found.confirmed_per_week)
+        yield f"How often all together would have alerted: {chosen} in the first two thirds of the history, where they"
+        yield f"were chosen; {confirmed} in the rest, which confirms them."
         yield "To see when, and who would be notified: alerter backtest --rules FILE"
     if found.per_week > budget:
         yield "Even the highest limits alert more often than that: the count is above them most of the time."
@@ -167,16 +165,15 @@ def _condition_text(condition: "Condition") -> str:
 
 def past_explanation(suggestion: "SuggestedRule") -> str:
     """Return in one sentence how often a rule would have alerted, and without which hold reasons."""
-    where = f"{_times(suggestion.chosen_on)} where it was chosen, and {_times(suggestion.confirmed)} in the rest"
+    how_often = "It would never have alerted"
+    if suggestion.chosen_on or suggestion.confirmed:
+        chosen_on, confirmed = times_text(suggestion.chosen_on), times_text(suggestion.confirmed)
+        how_often = f"It would have alerted {chosen_on} where it was chosen, and {confirmed} in the rest"
     without = ""
     if suggestion.left_out:
         names = first_and_more_text([clean(each) for each in suggestion.left_out])
         without = f" It leaves out {names}, where nothing so sensitive is affordable."
-    return f"It would have alerted {where}.{without}"
-
-
-def _times(number: int) -> str:
-    return {0: "never", 1: "once", 2: "twice"}.get(number, f"{number} times")
+    return f"{how_often}.{without}"
 
 
 def _rule_text(suggestion: "Suggestion") -> str:
@@ -213,7 +210,7 @@ def suggestion_text(suggestion: "Suggestion") -> str:
 def _how_often(suggestion: "Suggestion") -> str:
     if not suggestion.firings:
         return "would never have alerted"
-    times = {1: "once", 2: "twice"}.get(len(suggestion.firings), f"{len(suggestion.firings)} times")
+    times = times_text(len(suggestion.firings))
     ended = [each.until - each.since for each in suggestion.firings if each.until is not None]
     if not ended:
         return f"would have alerted {times}"

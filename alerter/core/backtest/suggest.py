@@ -28,6 +28,7 @@ from alerter.core.history import SeriesHistory, TenantHistory
 from alerter.core.rules import Level, Rule, RuleName, Severity
 from alerter.core.selectors import Selector, literal_glob, shown
 from alerter.core.series import HoldReason, Span, Tenant, from_epoch_us, to_epoch_us
+from alerter.humanize import count_text, times_text
 
 WEEK = timedelta(days=7)
 DAY = timedelta(days=1)
@@ -185,8 +186,8 @@ def suggest(tenant: TenantHistory, *, budget: float, until: datetime) -> Suggest
     _raise_until_within(candidates, budget - sum(each.chosen_on / chosen_weeks for each in rules))
     kept = _confirmed(candidates, budget - sum(each.confirmed / rest for each in rules))
     for each in (each for each in candidates if each not in kept):
-        times = "once" if len(each.confirming) == 1 else f"{len(each.confirming)} times"
-        why = f"its best limit alerted {times} in the last third of the history, which is more than the budget"
+        often = times_text(len(each.confirming))
+        why = f"its best limit alerted {often} in the last third of the history, which is more than the budget"
         unsupported.append(NoSuggestion(reason=each.reason, why=why))
     return Suggestions(
         tenant=tenant.polling.tenant,
@@ -208,7 +209,8 @@ def _candidates(
     for history in tenant.reasons:
         usual = daily_peaks(history, until=split)
         if usual.day_count < MIN_DAYS:
-            why = f"{usual.day_count} whole days of history to choose a limit on, and at least {MIN_DAYS} are needed"
+            days = count_text(usual.day_count, "whole day")
+            why = f"it has {days} of history to choose a limit on, and at least {MIN_DAYS} are needed"
             unsupported.append(NoSuggestion(reason=history.reason, why=why))
         elif not usual.fits_limit:
             why = "it has days that differ so much that no limit fits; rules without a limit know more"

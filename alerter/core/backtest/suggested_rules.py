@@ -18,6 +18,7 @@ from alerter.core.history import TenantHistory
 from alerter.core.rules import Level, Rule, RuleName, Severity
 from alerter.core.selectors import Selector, literal_glob
 from alerter.core.series import HoldReason, Span, Tenant
+from alerter.humanize import times_text
 
 WEEK, DAY, HOUR = timedelta(weeks=1), timedelta(days=1), timedelta(hours=1)
 #: Fewer weeks to choose on do not show what is usual.
@@ -140,8 +141,8 @@ def suggest_rules(
         if chosen is None:
             yield NoRule(title=kind.title, why="would have alerted too often at every step, where it was to be chosen")
         elif chosen.confirmed > allowed[1]:
-            times = "once" if chosen.confirmed == 1 else f"{chosen.confirmed} times"
-            why = f"alerted {times} in the last third of the history, which is more than the budget"
+            often = times_text(chosen.confirmed)
+            why = f"alerted {often} in the last third of the history, which is more than the budget"
             yield NoRule(title=kind.title, why=why)
         else:
             yield chosen
