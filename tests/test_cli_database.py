@@ -1,9 +1,12 @@
 """`alerter db`, as its user types it: real files, a real PostgreSQL URL, and a service that runs."""
 
+import json
 import os
+from collections.abc import Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,6 +48,34 @@ def test_a_backup_comes_back(alerter: RunCommand, config: Path, tmp_path: Path) 
     kept = Path(back.out.splitlines()[1].removeprefix("the database as it was: "))
     assert kept.parent == tmp_path
     assert kept.is_file()
+
+
+def test_what_was_done_is_an_object_for_a_program(alerter: RunCommand, config: Path, tmp_path: Path) -> None:
+    """Paths, sizes in bytes and revisions, as a script that backs up needs them."""
+
+    def run(*words: str) -> Mapping[str, Any]:
+        done = alerter("db", *words, "--json", "--config", config)
+        assert (done.code, done.err) == (0, "")
+        return dict(json.loads(done.out))
+
+    database, copy = f"{tmp_path}/alerter.db", f"{tmp_path}/copy.db"
+    first, again = run("upgrade"), run("upgrade")
+    made = run("backup", copy)
+    compacted = run("compact")
+    restored = run("restore", copy)
+    copied = run("copy", f"sqlite:///{tmp_path}/other.db")
+    refused = json.loads(alerter("db", "backup", copy, "--json", "--config", config).out)
+
+    assert (first["upgraded"], first["before"], first["after"]) == (True, None, REVISIONS[-1])
+    assert again == {"upgraded": False, "before": None, "after": None, "backup": None}
+    assert made == {"backup": copy, "size_bytes": Path(copy).stat().st_size}
+    assert compacted["database"] == database
+    assert compacted["size_bytes_before"] >= compacted["size_bytes"] > 0
+    assert (restored["database"], restored["backup"], restored["needs_upgrade"]) == (database, copy, False)
+    assert Path(restored["previous_file"]).is_file()
+    assert (copied["database"], copied["copy"], copied["was_there"]) == (database, f"{tmp_path}/other.db", False)
+    assert copied["rows"].keys() >= {"tenants", "alerts"}
+    assert "exists already" in refused["errors"][0]["text"]
 
 
 def test_a_file_is_compacted(alerter: RunCommand, config: Path, tmp_path: Path) -> None:

@@ -286,6 +286,18 @@ def test_a_silence_ends_once(alerter: RunCommand, polled: Path) -> None:
     assert codes == [0, 1, 2, 2]
 
 
+def test_a_silence_that_was_ended_is_an_object_for_a_program(alerter: RunCommand, polled: Path) -> None:
+    """The same as `silence list --all --json` has it from then on."""
+    alerter("silence", "add", "--all", "--for", "1h", *COMMENT, "--config", polled)
+
+    ended = json.loads(alerter("silence", "expire", "1", "--json", "--config", polled).out)
+    refused = json.loads(alerter("silence", "expire", "1", "--json", "--config", polled).out)
+
+    assert (ended["silence"], ended["state"]) == (1, "expired")
+    assert [ended] == json.loads(alerter("silence", "list", "--all", "--json", "--config", polled).out)
+    assert refused["errors"][0]["text"].startswith("silence 1 ended ")
+
+
 def test_a_silence_is_added_while_the_service_runs(alerter: RunCommand, polled: Path) -> None:
     """The lock of the daemon does not keep people from asking for quiet."""
     with closing(store_of(polled)) as store, store.lock():
@@ -295,6 +307,20 @@ def test_a_silence_is_added_while_the_service_runs(alerter: RunCommand, polled: 
 
 
 # -- ack ---------------------------------------------------------------------------------------------------------------
+
+
+def test_an_acknowledged_alert_is_an_object_for_a_program(alerter: RunCommand, polled: Path) -> None:
+    """In the form of `alerts --json`, as it is from then on; taken back as well."""
+    listed = ["alerts", "--json", "--config", polled]
+    alert = next(each["alert"] for each in json.loads(alerter(*listed).out) if each["state"] == "firing")
+
+    given = json.loads(alerter("ack", alert, "--author", "Jo", "--json", "--config", polled).out)
+    shown = [each for each in json.loads(alerter(*listed).out) if each["alert"] == given[0]["alert"]]
+    undone = json.loads(alerter("ack", alert, "--undo", "--json", "--config", polled).out)
+
+    assert given[0] == {key: shown[0][key] for key in given[0]}
+    assert (given[0]["muted_by"]["kind"], given[0]["muted_by"]["name"]) == ("acknowledgement", "Jo")
+    assert [(each["alert"], each["muted_by"]) for each in undone] == [(alert, None)]
 
 
 def test_an_acknowledgement_says_when_it_breaks(alerter: RunCommand, polled: Path) -> None:
@@ -405,7 +431,7 @@ def test_a_silence_for_an_alert_is_for_nothing_else(
     shown = alerter("silence", "add", ref_of(sink), *arguments, "--for", "2h", *COMMENT, "--config", polled)
 
     assert shown.code == 2
-    assert said in shown.err
+    assert said in shown.err + shown.out
 
 
 def test_only_what_fires_is_acknowledged(alerter: RunCommand, polled: Path) -> None:
@@ -631,6 +657,20 @@ def test_a_retry_that_fails_again_is_given_up_again(alerter: RunCommand, config:
 
     assert len(sink.posts) == 1
     assert alerter("notifications", "--config", config).code == 1
+
+
+def test_a_delivery_that_is_due_again_is_an_object_for_a_program(
+    alerter: RunCommand, config: Path, sink: HttpSink
+) -> None:
+    """The same as `notifications --json` has it from then on."""
+    sink.status = 500
+    alerter("poll", "--config", config)
+    give_up(config)
+
+    retried = json.loads(alerter("notifications", "retry", "1", "--json", "--config", config).out)
+
+    assert (retried["delivery"], retried["state"], retried["dead_at"]) == (1, "waiting", None)
+    assert [retried] == json.loads(alerter("notifications", "--json", "--config", config).out)
 
 
 def test_a_delivery_is_not_retried_past_an_older_one(alerter: RunCommand, config: Path, sink: HttpSink) -> None:

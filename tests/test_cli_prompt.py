@@ -84,7 +84,7 @@ def test_a_silence_can_begin_later(alerter: RunCommand, config: Path) -> None:
     ("options", "error"),
     [
         pytest.param(["--start", "2020-01-01", "--for", "1h"], "expected a start after now", id="a start in the past"),
-        pytest.param(["--start", "in 2h", "--until", "2020-01-01"], "expected an end after --start", id="no span"),
+        pytest.param(["--start", "in 2h", "--until", "2020-01-01"], "expected an end after the start", id="no span"),
         pytest.param(["--start", "soon", "--for", "1h"], "expected a time such as '2h'", id="no time"),
         pytest.param(["--start", "in 2h", "--for", "31d"], "at most 30d", id="too long"),
     ],

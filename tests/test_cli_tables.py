@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from click import Command
 from click.testing import CliRunner, Result
 from rich.cells import cell_len
 
@@ -15,6 +16,7 @@ from alerter.simulator.api import SIMULATOR_CLIENT_ID, SIMULATOR_CLIENT_SECRET
 from alerter.simulator.scenario import Scenario
 from alerter.simulator.server import Simulator
 from tests.commands import unchanged_logging
+from tests.test_docs import commands
 from tests.test_terminal import alerter, on_a_terminal
 
 WIDTHS = (60, 80, 100, 160)
@@ -163,6 +165,14 @@ def test_the_choice_of_colours_stands_before_or_after_the_command(
     after = run(f"alerts --color {choice}", watched, environment=environment).output
 
     assert bool(ANSI.search(before)) is bool(ANSI.search(after)) is (expected == "colours")
+
+
+@pytest.mark.parametrize(("name", "command"), commands(), ids=[name for name, _ in commands()])
+def test_every_command_takes_the_choice_of_colours(name: str, command: Command) -> None:
+    """Nobody must remember which ones paint."""
+    options = [each for each in command.params if "--color" in each.opts]
+
+    assert len(options) == 1, name
 
 
 def plain(text: str, _: str) -> str:

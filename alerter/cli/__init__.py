@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter import __version__
-from alerter.cli.colors import color_option
+from alerter.cli.colors import accept_color, color_option
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -88,7 +88,7 @@ class LazyGroup(click.Group):
         name = cmd_name.replace("-", "_")
         name = f"{name}_" if iskeyword(name) else name
         command: click.Command = getattr(import_module(f"alerter.cli.{name}"), name)
-        return command
+        return accept_color(command)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -11,7 +11,7 @@ from alerter import clock
 from alerter.cli import completion
 from alerter.cli.database_access import has_subcommand, read_store
 from alerter.cli.learning import no_alerts_text
-from alerter.cli.options import EXIT_FOUND, config_option, load_without_secrets, output_options
+from alerter.cli.options import EXIT_FOUND, config_option, json_option, load_without_secrets
 from alerter.cli.output import clean, print_json, print_table, time_cell
 from alerter.cli.tables import Cell, Column, Cut, Table
 from alerter.cli.tenant_filter import label_option, look, parse_tenant_filter, tenant_option
@@ -119,7 +119,7 @@ def _no_data(alert: Alert, active_mutes: ActiveMutes) -> str:
 @click.group(invoke_without_command=True)
 @click.pass_context
 @config_option
-@output_options
+@json_option
 @tenant_option
 @label_option
 @click.option("--all", "everything", is_flag=True, help="Also those that resolved more than a day ago.")
@@ -198,7 +198,7 @@ def _notified_text(notified: "NotificationState", *, now: datetime) -> str:
 @alerts.command()
 @click.argument("alert_id", metavar="ID", shell_complete=completion.live_alerts)
 @config_option
-@output_options
+@json_option
 def show(alert_id: str, config_path: Path | None, *, as_json: bool) -> None:
     """Show the alert ID: what was compared, its history newest first, who was notified, and what mutes it.
 

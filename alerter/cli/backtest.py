@@ -12,7 +12,7 @@ from alerter import clock
 from alerter.cli import completion
 from alerter.cli.database_access import open_store, read_store
 from alerter.cli.names import resolve_name
-from alerter.cli.options import CommandFailed, config_option, load_without_secrets, output_options
+from alerter.cli.options import CommandFailed, config_option, json_option, load_without_secrets
 from alerter.cli.output import progress_bar
 from alerter.cli.tenant_filter import filter_text, label_option, select_tenants
 from alerter.cli.times import parse_time
@@ -31,7 +31,7 @@ MAX_SHOWN = 5
 
 @click.command()
 @config_option
-@output_options
+@json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print one line per firing, for a spreadsheet.")
 @click.option("--since", metavar="TIME", default="90d", show_default=True, help="From when on, such as 30d or a date.")
 @click.option("--until", metavar="TIME", help="Until when. [default: now]")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter import clock
-from alerter.cli.options import USAGE, config_option, load, output_options
+from alerter.cli.options import USAGE, config_option, json_option, load
 from alerter.cli.output import clean, count_text, print_json, problem_json, problem_text
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.command("check-config")
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
 @config_option
-@output_options
+@json_option
 def check_config(file: Path | None, config_path: Path | None, *, as_json: bool) -> None:
     """Check the configuration without any network; report every error at once, with file, line and key.
 

@@ -52,6 +52,15 @@ color_option = click.option(
 )
 
 
+def accept_color(command: click.Command) -> click.Command:
+    """Return the same command; it and those of a group take `--color` from now on."""
+    if all(parameter.name != "color" for parameter in command.params):
+        color_option(command)
+    for each in command.commands.values() if isinstance(command, click.Group) else ():
+        accept_color(each)
+    return command
+
+
 def color_choice() -> ColorChoice:
     """Return what the user chose for the command that runs; auto outside of one."""
     context = click.get_current_context(silent=True)
@@ -64,15 +73,17 @@ def is_for_people() -> bool:
     return sys.stdout.isatty() or color_choice() is ColorChoice.ALWAYS
 
 
+def wants_color() -> bool | None:
+    """Return what the user wants; None if the terminal and the environment decide."""
+    return {ColorChoice.ALWAYS: True, ColorChoice.NEVER: False}.get(color_choice())
+
+
 def has_colors() -> bool:
     """Return True if the output may have colours."""
-    match color_choice():
-        case ColorChoice.ALWAYS:
-            return True
-        case ColorChoice.NEVER:
-            return False
-        case _:
-            return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    wanted = wants_color()
+    if wanted is not None:
+        return wanted
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def paint(text: str, style: str) -> str:

@@ -9,8 +9,8 @@ import click
 
 from alerter import clock
 from alerter.cli.db_copy import copy
-from alerter.cli.options import CommandFailed, config_option, load_without_secrets
-from alerter.cli.output import clean, transient_line
+from alerter.cli.options import CommandFailed, config_option, json_option, load_without_secrets
+from alerter.cli.output import clean, print_json, transient_line
 from alerter.humanize import size_text
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ db.add_command(copy)
 
 @db.command()
 @config_option
-def upgrade(config_path: Path | None) -> None:
+@json_option
+def upgrade(config_path: Path | None, *, as_json: bool) -> None:
     """Bring the database to this version's schema; of an SQLite file that holds data, a copy is kept beside it.
 
     The service does the same at its start. Exit code 1 if it cannot be done: the database is then as before.
@@ -39,14 +40,20 @@ def upgrade(config_path: Path | None) -> None:
     config = load_without_secrets(config_path)
     store = Store(config.service.database)
     try:
-        if store.schema_state() is SchemaState.CURRENT:
-            click.echo("the database is up to date")
-            return
-        with transient_line() as show:
-            show("upgrading …")
-            done = store.upgrade()
+        done = None
+        if store.schema_state() is not SchemaState.CURRENT:
+            with transient_line() as show:
+                show("upgrading …")
+                done = store.upgrade()
     finally:
         store.close()
+    if as_json:
+        before, after, kept = (None, None, None) if done is None else (done.before, done.after, done.backup)
+        print_json({"upgraded": done is not None, "before": before, "after": after, "backup": _text(kept)})
+        return
+    if done is None:
+        click.echo("the database is up to date")
+        return
     click.echo(f"upgraded from {done.before or 'nothing'} to {done.after}")
     if done.backup is not None:
         click.echo(f"the database as it was: {done.backup}")
@@ -55,7 +62,8 @@ def upgrade(config_path: Path | None) -> None:
 @db.command()
 @_path_argument
 @config_option
-def backup(path: Path, config_path: Path | None) -> None:
+@json_option
+def backup(path: Path, config_path: Path | None, *, as_json: bool) -> None:
     """Write a copy of the SQLite file to PATH, checked, while the service may go on; never overwrite anything.
 
     Only its owner may read the copy. It has the name PATH only once it is whole. Exit code 1 if it cannot be made, 2 if
@@ -71,13 +79,17 @@ def backup(path: Path, config_path: Path | None) -> None:
         with transient_line() as show:
             show("copying and checking …")
             made = store.backup(path)
+    if as_json:
+        print_json({"backup": _text(path), "size_bytes": made.size_bytes})
+        return
     click.echo(f"backed up to {clean(str(path))}: {size_text(made.size_bytes)}, checked")
 
 
 @db.command()
 @_path_argument
 @config_option
-def restore(path: Path, config_path: Path | None) -> None:
+@json_option
+def restore(path: Path, config_path: Path | None, *, as_json: bool) -> None:
     """Put a copy of PATH, a backup, in the place of the SQLite file; what was there is kept beside it.
 
     Stop the service first. Afterwards alerts, mutes and notifications are those of the backup. Exit code 1
@@ -92,16 +104,29 @@ def restore(path: Path, config_path: Path | None) -> None:
         with store.lock(), transient_line() as show:
             show("copying and checking …")
             done = store.restore(path, now=clock.now())
+    needs_upgrade = found.schema is SchemaState.OLDER
+    if as_json:
+        print_json(
+            {
+                "database": store.location,
+                "backup": _text(path),
+                "size_bytes": found.size_bytes,
+                "previous_file": _text(done.previous_file),
+                "needs_upgrade": needs_upgrade,
+            }
+        )
+        return
     click.echo(f"{clean(store.location)} is a copy of {clean(str(path))}: {size_text(found.size_bytes)}, checked")
     if done.previous_file is not None:
         click.echo(f"the database as it was: {clean(str(done.previous_file))}")
-    if found.schema is SchemaState.OLDER:
+    if needs_upgrade:
         click.echo("its schema is older: the service upgrades it at its start, as `alerter db upgrade` does")
 
 
 @db.command()
 @config_option
-def compact(config_path: Path | None) -> None:
+@json_option
+def compact(config_path: Path | None, *, as_json: bool) -> None:
     """Rewrite the SQLite file without the space that deleted history has left in it.
 
     Files of an older alerter need it once, to give back to the disk what is deleted; newer ones do so by themselves.
@@ -118,7 +143,15 @@ def compact(config_path: Path | None) -> None:
         with store.lock(), transient_line() as show:
             show("rewriting …")
             store.vacuum()
-        click.echo(f"compacted {store.location}: {size_text(before)} before, {size_text(store.size_bytes())} now")
+        after = store.size_bytes()
+    if as_json:
+        print_json({"database": store.location, "size_bytes_before": before, "size_bytes": after})
+        return
+    click.echo(f"compacted {store.location}: {size_text(before)} before, {size_text(after)} now")
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
 
 
 def _refuse_postgresql(store: "Store", command: str) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter.cli.database_access import check_schema
-from alerter.cli.options import config_option, load
-from alerter.cli.output import count_text, transient_line
+from alerter.cli.options import config_option, json_option, load
+from alerter.cli.output import count_text, print_json, transient_line
 
 if TYPE_CHECKING:
     from alerter.config import Config
@@ -24,7 +24,8 @@ _VARIABLE = "${"
 @click.command()
 @click.argument("database")
 @config_option
-def copy(database: str, config_path: Path | None) -> None:
+@json_option
+def copy(database: str, config_path: Path | None, *, as_json: bool) -> None:
     """Copy everything into another DATABASE, as from SQLite to PostgreSQL, and compare every row.
 
     DATABASE is written as in the configuration; for a URL with a password put that into a credential or the
@@ -45,7 +46,11 @@ def copy(database: str, config_path: Path | None) -> None:
         check_schema(source)
         with transient_line() as show:
             done = source.copy_to(target, on_progress=partial(_show, show))
-        click.echo(_done_text(source, target, done))
+    if as_json:
+        found = {"database": source.location, "copy": target.location, "rows": done.rows, "was_there": done.was_there}
+        print_json(found)
+        return
+    click.echo(_done_text(source, target, done))
     click.echo(f"next: {_next_text(database, config.path)}")
     click.echo(f"{source.location} stays as it is: keep it until all is well, and remove it then")
 

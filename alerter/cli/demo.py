@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter import logs
+from alerter.cli.colors import wants_color
 from alerter.cli.demo_page import show_page
 from alerter.cli.options import EXIT_FOUND, config_option_with, load_without_secrets
 from alerter.cli.output import clean
@@ -121,7 +122,8 @@ def demo(config_path: Path | None, urls: Sequence[str], *, has_page: bool | None
     _check(urls)
     # What is not sent is said once at the end: the log of its retries would bury the day.
     logs.configure_logging(Redactor(secret for url in urls for secret in url_secrets(url)), level=CRITICAL)
-    console = Console()
+    wanted = wants_color()
+    console = Console(no_color=None if wanted is None else not wanted)
     width = console.width if sys.stdout.isatty() else PIPE_WIDTH
     day = _DemoClock(now=datetime(2026, 3, 10, tzinfo=UTC), width=width, colours={} if console.no_color else COLOURS)
     click.echo(

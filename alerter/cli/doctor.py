@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from alerter.cli import completion
-from alerter.cli.options import config_option, load, output_options
+from alerter.cli.options import config_option, json_option, load
 from alerter.cli.output import clean, count_text, print_json, transient_line
 from alerter.cli.tenant_filter import filter_text, label_option, select_tenants
 
@@ -31,7 +31,7 @@ OUTCOMES = ("failed", "warning", "ok", "not applicable")
 
 @click.command()
 @config_option
-@output_options
+@json_option
 @click.option("--send", is_flag=True, help="Really send a test message to every target.")
 @click.option(
     "--tenant", metavar="GLOB", default="*", show_default=True, help="Whose Mimecast account is called.",

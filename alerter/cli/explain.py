@@ -14,7 +14,7 @@ from alerter.cli import completion
 from alerter.cli.alerts import alert_by_id
 from alerter.cli.database_access import read_store
 from alerter.cli.names import resolve_name
-from alerter.cli.options import config_option, load_without_secrets, output_options
+from alerter.cli.options import config_option, json_option, load_without_secrets
 from alerter.cli.output import clean, print_json
 from alerter.cli.times import parse_time
 from alerter.core.rules import RuleName
@@ -42,7 +42,7 @@ class _Question:
 @click.argument("tenant", metavar="TENANT", shell_complete=completion.live_alerts)
 @click.argument("reason", metavar="REASON", required=False)
 @config_option
-@output_options
+@json_option
 @click.option("--at", "at_text", metavar="TIME", help="When: '2h ago', '14:30' today, or a date. [default: now]")
 @click.option("--rule", metavar="NAME", help="Only this rule.")
 def explain(

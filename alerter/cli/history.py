@@ -12,7 +12,7 @@ from alerter.cli import completion
 from alerter.cli.colors import is_for_people, paint
 from alerter.cli.database_access import read_store
 from alerter.cli.names import pasted
-from alerter.cli.options import CommandFailed, config_option, load_without_secrets, output_options
+from alerter.cli.options import CommandFailed, config_option, json_option, load_without_secrets
 from alerter.cli.output import clean, encodable, print_json, print_table, terminal_width, time_cell
 from alerter.cli.tables import Cell, Table, shorten
 from alerter.cli.tenant_filter import filter_text, label_option, select_tenants
@@ -33,7 +33,7 @@ MAX_CHANGES = 10
 @click.command()
 @click.argument("reason", shell_complete=completion.reasons)
 @config_option
-@output_options
+@json_option
 @click.option(
     "--tenant", metavar="GLOB", default="*", show_default=True, help="Whose mail is held.",
     shell_complete=completion.tenants,

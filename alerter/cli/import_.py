@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from alerter import clock
-from alerter.cli.options import USAGE, config_option, load_without_secrets, output_options
+from alerter.cli.options import USAGE, config_option, json_option, load_without_secrets
 from alerter.cli.output import clean, count_text, print_json, problem_json, progress_line
 from alerter.core.conditions import duration_text
 from alerter.core.series import from_epoch_us
@@ -53,7 +53,7 @@ def _columns(context: click.Context, parameter: click.Parameter, value: tuple[st
     "--timezone", "zone_name", metavar="NAME", help="Of times without an offset, which are refused otherwise."
 )
 @click.option("--dry-run", is_flag=True, help="Check everything and show what is new; change nothing.")
-@output_options
+@json_option
 def import_(
     files: tuple[str, ...],
     config_path: Path | None,

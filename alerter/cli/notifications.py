@@ -14,8 +14,8 @@ from alerter.cli.options import (
     CommandFailed,
     command_actor,
     config_option,
+    json_option,
     load_without_secrets,
-    output_options,
     recorded_author_option,
 )
 from alerter.cli.output import print_json, print_table, time_cell
@@ -61,7 +61,7 @@ def _state_text(delivery: Delivery, *, now: datetime) -> str:
 @click.group(invoke_without_command=True)
 @click.pass_context
 @config_option
-@output_options
+@json_option
 @click.option("--failed", is_flag=True, help="Only what was given up, or waits after a failed attempt.")
 @click.option(
     "--limit", metavar="N", type=click.IntRange(min=1), default=50, show_default=True, help="How many to show, at most."
@@ -93,8 +93,9 @@ def notifications(context: click.Context, config_path: Path | None, *, as_json: 
 @notifications.command()
 @click.argument("number", metavar="ID", type=int, shell_complete=completion.undelivered)
 @config_option
+@json_option
 @recorded_author_option
-def retry(number: int, config_path: Path | None, *, author: str) -> None:
+def retry(number: int, config_path: Path | None, *, as_json: bool, author: str) -> None:
     """Try the delivery ID again, given up or waiting: it is due now. ID is its number in the list.
 
     The service sends it within half a minute; without a service, `alerter poll` does. Exit code 1 if it was
@@ -119,6 +120,10 @@ def retry(number: int, config_path: Path | None, *, author: str) -> None:
         except ActionRefused as error:
             raise CommandFailed(str(error)) from error
         waiting = transaction.outbox.waiting()
+        record = transaction.outbox.delivery(number) or record
+    if as_json:
+        print_json(delivery_json(record))
+        return
     click.echo(_promise(delivery, waiting, now=now))
 
 

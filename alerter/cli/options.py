@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from alerter.cli.colors import color_option
+from alerter.cli.colors import wants_color
 
 if TYPE_CHECKING:
     from alerter.config import Config
@@ -37,10 +37,9 @@ config_option = config_option_with(
 )
 
 
-def output_options(command: Command) -> Command:
-    """Add the options of what prints: `--json` and `--color`."""
-    as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
-    return as_json(color_option(command))
+def json_option(command: Command) -> Command:
+    """Add the option of what a program may read."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")(command)
 
 
 def load(
@@ -83,7 +82,7 @@ def load(
 
     disable_core_dumps()
     redactor = Redactor() if redactor is None else redactor
-    logs.configure_logging(redactor, log_format=logs.LogFormat(log_format), level=level)
+    logs.configure_logging(redactor, log_format=logs.LogFormat(log_format), level=level, is_coloured=wants_color())
     found = find_config(path, say=_leave_unsaid if only_own else _say)
     if not only_own:
         # A command that neither polls nor sends goes to no host, and need not wait for systemd's answer.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alerter.cli.options import EXIT_FOUND, config_option, load, output_options
+from alerter.cli.options import EXIT_FOUND, config_option, json_option, load
 from alerter.cli.output import clean, count_text, print_json, print_table, with_progress
 from alerter.cli.tables import Table
 from alerter.humanize import local_time_text
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @config_option
-@output_options
+@json_option
 @click.option("--dry-run", is_flag=True, help="Change nothing and send nothing: print what would have been done.")
 def poll(config_path: Path | None, *, as_json: bool, dry_run: bool) -> None:
     """Poll every tenant once, print counts and decisions, send what is due, and exit.

@@ -9,7 +9,7 @@ import click
 
 from alerter import clock
 from alerter.cli.database_access import open_store
-from alerter.cli.options import config_option, load_without_secrets, output_options
+from alerter.cli.options import config_option, json_option, load_without_secrets
 from alerter.cli.output import clean, print_json, print_table
 from alerter.cli.tables import Cell, Column, Cut, Table
 from alerter.cli.tenant_filter import label_option, parse_tenant_filter, tenant_option
@@ -36,7 +36,7 @@ _WHY_NOT = {
 
 @click.command()
 @config_option
-@output_options
+@json_option
 @click.option("--since", metavar="TIME", default="30d", show_default=True, help="From when on, such as 7d or a date.")
 @tenant_option
 @label_option

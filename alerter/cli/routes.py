@@ -12,7 +12,7 @@ from alerter import clock
 from alerter.cli import completion
 from alerter.cli.database_access import has_subcommand, read_store
 from alerter.cli.names import resolve_name
-from alerter.cli.options import EXIT_FOUND, CommandFailed, config_option, load_without_secrets, output_options
+from alerter.cli.options import EXIT_FOUND, CommandFailed, config_option, json_option, load_without_secrets
 from alerter.cli.output import print_json, print_table
 from alerter.cli.tables import Cell, Column, Cut, Table
 from alerter.cli.times import parse_future_time
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @click.group(invoke_without_command=True)
 @click.pass_context
 @config_option
-@output_options
+@json_option
 def routes(context: click.Context, config_path: Path | None, *, as_json: bool) -> None:
     """List the routes: which alerts each of them sends to which receivers, and when it is muted.
 
@@ -115,7 +115,7 @@ class _Answer:
 @click.option("--severity", type=click.Choice([*map(str, Severity)]), help="Only this level.")
 @click.option("--at", "at_text", metavar="TIME", help="When, for mute windows: 'sat 03:00', '2h'. [default: now]")
 @config_option
-@output_options
+@json_option
 def test(
     tenant: str,
     reason: str | None,

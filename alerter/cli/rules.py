@@ -10,7 +10,7 @@ import click
 from alerter import clock
 from alerter.cli.database_access import read_store
 from alerter.cli.learning import until_cell
-from alerter.cli.options import EXIT_FOUND, config_option, load_without_secrets, output_options
+from alerter.cli.options import EXIT_FOUND, config_option, json_option, load_without_secrets
 from alerter.cli.output import print_json, print_table
 from alerter.cli.tables import Cell, Column, Cut, Table
 from alerter.cli.tenant_filter import label_option, look, parse_tenant_filter, tenant_option
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @config_option
-@output_options
+@json_option
 @tenant_option
 @label_option
 def rules(config_path: Path | None, *, as_json: bool, tenant: str | None, labels: Sequence[str]) -> None:

@@ -1,6 +1,7 @@
 """`alerter silence`: silences, by what they match and for how long."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import reduce
 from pathlib import Path
@@ -19,9 +20,9 @@ from alerter.cli.options import (
     author_option,
     command_actor,
     config_option,
+    json_option,
     line_of_text,
     load_without_secrets,
-    output_options,
     recorded_author_option,
 )
 from alerter.cli.output import clean, print_json, print_table
@@ -108,7 +109,7 @@ def silence() -> None:
 @author_option
 @click.option("--comment", metavar="TEXT", required=True, callback=line_of_text, help="Why.")
 @click.option("--dry-run", "is_dry", is_flag=True, help="Show which alerts it would match now; change nothing.")
-@output_options
+@json_option
 def add(
     names: tuple[str, ...],
     config_path: Path | None,
@@ -306,7 +307,7 @@ def _alert_table(alerts: Sequence[Alert], active_mutes: ActiveMutes) -> Table:
 
 @silence.command("list")
 @config_option
-@output_options
+@json_option
 @click.option("--all", "everything", is_flag=True, help="Also those that have ended.")
 def list_(config_path: Path | None, *, as_json: bool, everything: bool) -> None:
     """List the silences that are active or have not begun, with author, comment and end."""
@@ -344,8 +345,9 @@ def _time_cell(at: datetime, timezone: tzinfo, *, now: datetime) -> Cell:
 @silence.command()
 @click.argument("number", metavar="ID", type=int, shell_complete=completion.silences)
 @config_option
+@json_option
 @recorded_author_option
-def expire(number: int, config_path: Path | None, *, author: str) -> None:
+def expire(number: int, config_path: Path | None, *, as_json: bool, author: str) -> None:
     """End the silence ID now; receivers are notified at the next poll if something has changed. ID is its number.
 
     Exit code 1 if it had ended before, 2 if there is none.
@@ -360,4 +362,7 @@ def expire(number: int, config_path: Path | None, *, author: str) -> None:
             raise CommandFailed(str(error)) from error
     if before is None:
         raise click.UsageError(f"no silence {number}; `alerter silence list` shows them")
+    if as_json:
+        print_json(silence_json(replace(before, ends_at=now), now=now))
+        return
     click.echo(f"silence {number} has ended: {clean(matcher_text(before.matcher))}")

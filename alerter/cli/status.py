@@ -17,7 +17,7 @@ from alerter.cli.learning import learning_json, learning_table, no_alerts_text
 from alerter.cli.mutes import mutes_json, mutes_table
 from alerter.cli.nagios import print_plugin
 from alerter.cli.notifications import DELIVERY_COLUMNS, delivery_row
-from alerter.cli.options import EXIT_FOUND, config_option, load_without_secrets, output_options
+from alerter.cli.options import EXIT_FOUND, config_option, json_option, load_without_secrets
 from alerter.cli.output import print_json, print_table, sparkline, time_cell
 from alerter.cli.storing import DatabaseSummary
 from alerter.cli.tables import Cell, Column, Cut, Table
@@ -43,7 +43,7 @@ WATCH_SECONDS = 2
 
 @click.command()
 @config_option
-@output_options
+@json_option
 @tenant_filter_options
 @click.option("--watch", is_flag=True, help=f"Show it again every {WATCH_SECONDS} seconds until Ctrl-C.")
 @click.option("--nagios", is_flag=True, help="Print a Nagios plugin result, and end with its exit codes.")

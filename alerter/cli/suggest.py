@@ -12,7 +12,7 @@ import click
 from alerter import clock
 from alerter.cli.database_access import read_store
 from alerter.cli.names import matching_reasons
-from alerter.cli.options import EXIT_FOUND, CommandFailed, config_option, load_without_secrets, output_options
+from alerter.cli.options import EXIT_FOUND, CommandFailed, config_option, json_option, load_without_secrets
 from alerter.cli.output import clean, count_text, print_json, with_progress
 from alerter.cli.tenant_filter import filter_text, label_option, select_tenants
 from alerter.humanize import duration_text, first_and_more_text, rate_text, short_duration_text, times_text
@@ -42,7 +42,7 @@ def _per_week(_context: click.Context, _parameter: click.Parameter, value: str) 
 
 @click.command()
 @config_option
-@output_options
+@json_option
 @click.option(
     "--budget",
     callback=_per_week,

@@ -8,7 +8,7 @@ import click
 
 from alerter import clock
 from alerter.cli.database_access import read_store
-from alerter.cli.options import EXIT_FOUND, config_option, load_without_secrets, output_options
+from alerter.cli.options import EXIT_FOUND, config_option, json_option, load_without_secrets
 from alerter.cli.output import print_json, print_table, time_cell
 from alerter.cli.tables import Cell, Column, Cut, Table
 from alerter.cli.tenant_filter import held_text, look, parse_tenant_filter, tenant_filter_options
@@ -41,7 +41,7 @@ COLUMNS: tuple[Column, ...] = (
 
 @click.command()
 @config_option
-@output_options
+@json_option
 @tenant_filter_options
 @click.option("--sort", "order", type=click.Choice([*ORDERS]), default="worst", show_default=True, help="Who is first.")
 def tenants(

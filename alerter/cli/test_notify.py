@@ -15,8 +15,8 @@ from alerter.cli.options import (
     CommandFailed,
     command_actor,
     config_option,
+    json_option,
     load,
-    output_options,
     recorded_author_option,
 )
 from alerter.cli.output import print_json, progress_line
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.argument("receiver", shell_complete=completion.receivers)
 @config_option
 @recorded_author_option
-@output_options
+@json_option
 def test_notify(receiver: str, config_path: Path | None, *, author: str, as_json: bool) -> None:
     """Send a test message to every target of RECEIVER, now, and say what each of them answered.
 

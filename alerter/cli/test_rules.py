@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from alerter.cli.options import EXIT_FOUND, USAGE, output_options
+from alerter.cli.options import EXIT_FOUND, USAGE, json_option
 from alerter.cli.output import clean, count_text, print_json
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command("test-rules")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path, dir_okay=False))
-@output_options
+@json_option
 def test_rules(files: Sequence[Path], *, as_json: bool) -> None:
     """Run the tests of rules in FILE...: series in a short notation, and what must fire and be notified, and when.
 

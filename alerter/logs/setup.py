@@ -61,6 +61,7 @@ def configure_logging(
     *,
     log_format: LogFormat = LogFormat.AUTO,
     level: int = logging.INFO,
+    is_coloured: bool | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> None:
     """Send all records to standard error, redacted; libraries only from a warning on.
@@ -71,9 +72,11 @@ def configure_logging(
         redactor: Knows what must not be shown, also what it gets to know later.
         log_format: The form of the lines.
         level: From which level on records of our own are shown.
+        is_coloured: Whether a terminal gets colours; None if the environment decides.
         environ: The environment; None for that of this process.
     """
-    formatter = _formatter(redactor, log_format, sys.stderr, os.environ if environ is None else environ)
+    environ = os.environ if environ is None else environ
+    formatter = _formatter(redactor, log_format, sys.stderr, environ, is_coloured=is_coloured)
     handler = StderrHandler(formatter, level=level, seconds=time.monotonic)
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("alerter").setLevel(level)
@@ -109,7 +112,14 @@ def format_error(text: str, environ: Mapping[str, str] | None = None) -> str:
     return "\n".join(prefix + line for line in text.splitlines())
 
 
-def _formatter(redactor: Redactor, log_format: LogFormat, stream: TextIO, environ: Mapping[str, str]) -> LineFormatter:
+def _formatter(
+    redactor: Redactor,
+    log_format: LogFormat,
+    stream: TextIO,
+    environ: Mapping[str, str],
+    *,
+    is_coloured: bool | None,
+) -> LineFormatter:
     match log_format:
         case LogFormat.JSON:
             return JsonFormatter(redactor, is_journal=is_journal(stream, environ))
@@ -118,8 +128,9 @@ def _formatter(redactor: Redactor, log_format: LogFormat, stream: TextIO, enviro
         case LogFormat.AUTO if is_journal(stream, environ):
             return JournalFormatter(redactor)
         case LogFormat.AUTO if stream.isatty():
-            # https://no-color.org
-            is_coloured = not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+            if is_coloured is None:
+                # https://no-color.org
+                is_coloured = not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
             return TerminalFormatter(redactor, is_coloured=is_coloured)
         case _:
             return LineFormatter(redactor)
