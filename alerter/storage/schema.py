@@ -5,7 +5,7 @@ Alembic is loaded for an upgrade alone: a daemon that finds its schema current d
 
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -29,6 +29,9 @@ from alerter.storage.engine import (
     store_errors,
 )
 from alerter.storage.tables import HEAD, REVISIONS, metadata
+
+#: The faults of a damaged file that are named.
+MAX_NAMED_FAULTS = 3
 
 
 class SchemaState(Enum):
@@ -115,11 +118,18 @@ def check_integrity(engine: Engine, *, gives_up: Callable[[], bool] = no_deadlin
             connection.execute(text("SELECT 1"))
             return
         with interruptible(connection, gives_up):
-            found = [str(row[0]) for row in connection.execute(text("PRAGMA integrity_check"))]
+            rows = connection.execute(text("PRAGMA integrity_check"))
+            found = [line for row in rows for line in str(row[0]).splitlines() if not line.startswith("***")]
             if found != ["ok"]:
-                raise StoreError(f"{location(engine.url)}: damaged: {'; '.join(found)}")
+                raise StoreError(f"{location(engine.url)}: damaged: {_faults_text(found)}")
             _check_foreign_keys(connection)
         check_objects(connection)
+
+
+def _faults_text(found: Sequence[str]) -> str:
+    """Return the first faults of a file on one line, and how many others there are: SQLite names a hundred."""
+    more = len(found) - MAX_NAMED_FAULTS
+    return "; ".join([*found[:MAX_NAMED_FAULTS], *([f"and {more:,} more"] if more > 0 else [])])
 
 
 def check_objects(connection: Connection) -> None:

@@ -153,6 +153,22 @@ def test_a_damaged_database_has_failed(sqlite_url: str, tmp_path: Path) -> None:
     assert "alerter db restore" in finding.advice
 
 
+def test_of_many_faults_of_a_file_the_first_are_named_on_one_line(sqlite_url: str, tmp_path: Path) -> None:
+    """SQLite names a hundred, a line for each page that it cannot reach."""
+    with closing(Store(sqlite_url)) as store:
+        poll(store, "11:58", **{f"reason{number}": 1 for number in range(2000)})
+    path = Path(sqlite_url.removeprefix("sqlite:///"))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: 3 * 4096] + b"x" * 4096 * 10 + whole[13 * 4096 :])
+
+    finding = about(looked_at(configured(tmp_path, sqlite_url)), "it is not whole: ")
+
+    assert finding.text.startswith(f"it is not whole: {path}: damaged: ")
+    assert " more" in finding.text
+    assert "\n" not in finding.text
+    assert finding.text.count("; ") == 3
+
+
 def test_a_database_that_takes_too_long_is_not_called_damaged(
     sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
