@@ -390,6 +390,7 @@ class MessageContent:
         events: See `Message.events`.
         records: The alerts for programs, at most `MAX_RECORDS`.
         kind: Why it is sent, in one word.
+        figures: The figures of a weekly report for programs, as JSON has them; empty for every other message.
         command: See `MessageContext`.
         page: The address of the page of this service; empty for none.
     """
@@ -413,6 +414,7 @@ class MessageContent:
     events: tuple[OnCallEventDraft, ...] = ()
     records: tuple[AlertRecord, ...] = ()
     kind: str = ""
+    figures: Mapping[str, object] = field(default_factory=dict)
     command: str = "alerter"
     page: str = ""
 

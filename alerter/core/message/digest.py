@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
+from json import loads
+from re import compile as compile_regex
 
 from alerter.core.alerts import Alert, AlertSubject
 from alerter.core.charts.figure import Figure
@@ -19,6 +21,7 @@ from alerter.core.message.content import (
     AlertLine,
     EventAction,
     Fact,
+    Format,
     Message,
     MessageContent,
     MessageContext,
@@ -48,6 +51,11 @@ from alerter.core.notifications import Notification, NotificationItem, NotifyRea
 from alerter.core.routes import Receiver, ReceiverName
 from alerter.core.rules import Severity
 from alerter.core.series import ALL_REASONS
+
+#: How much of a part of a report a fallback shows, in characters.
+MAX_REPORT_PART = 1000
+#: Where a row of a card begins in plain text.
+_ROW = compile_regex(r"\n {2}(?=\S)")
 
 
 def compose_digest_content(
@@ -144,6 +152,7 @@ def compose_fallback_content(
             _empty_draft(receiver.name, context, now=now), title=(Untrusted(newest.title),), status=newest.status
         )
     whom = Untrusted(newest.receiver, HEADLINE_TENANT)
+    report, figures = _newest_report(missed)
     return replace(
         base,
         id=id_,
@@ -159,10 +168,28 @@ def compose_fallback_content(
         past=PastAlerts(
             heading="Missed", lines=tuple(_line_of_message(message, clock) for message in missed.messages[::-1])
         ),
+        notes=(*base.notes, *report),
         footer=(*base.footer[:-1], dated_line(id_, context, now=now)),
+        figures=figures,
         kind="fallback",
         threads=_threads_of_missed(missed),
     )
+
+
+def _newest_report(missed: Missed) -> tuple[tuple[RichText, ...], Mapping[str, object]]:
+    """Return what the newest weekly report among the messages says, a sentence for each part, and its figures."""
+    for message in missed.messages[::-1]:
+        figures = loads(message.bodies.get(Format.JSON, "{}")).get("report")
+        if figures:
+            # Its title stands among what was missed, and its footer names a message that nobody got.
+            _, *parts, _ = message.bodies[Format.TEXT].rstrip().split("\n\n")
+            return tuple((Untrusted(_on_one_line(part), MAX_REPORT_PART),) for part in parts), figures
+    return (), {}
+
+
+def _on_one_line(part: str) -> str:
+    """Return a heading with rows below it on one line; a row goes on where a line is indented further."""
+    return _ROW.sub("; ", part)
 
 
 def compose_unreachable_content(

@@ -97,7 +97,7 @@ def _chart_body(chart: Chart) -> str:
 
 def json_body(words: MessageContent) -> str:
     """Return what programs read: names as they are, numbers as numbers, instants in UTC."""
-    body: dict[str, Json] = {
+    body: dict[str, object] = {
         "version": JSON_VERSION,
         "kind": words.kind,
         "status": str(words.status),
@@ -106,6 +106,7 @@ def json_body(words: MessageContent) -> str:
         "page": words.page,
         "alert_count": len(words.alert_ids),
         "alerts": [_record_json(record) for record in words.records],
+        **({"report": words.figures} if words.figures else {}),
     }
     return dumps(body, ensure_ascii=False)
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from alerter.core.message.content import (
     HEADLINE_NAME,
     HEADLINE_TENANT,
+    MAX_RECORDS,
     AlertCard,
     AlertLine,
     Fact,
@@ -66,6 +67,7 @@ def compose_report_content(
         ),
         created_at=now,
         kind="report",
+        figures=build_figures(report),
         command=context.command,
         page=context.public_url,
     )
@@ -76,6 +78,38 @@ def build_report_message(
 ) -> Message:
     """Return a weekly report in every format."""
     return render(compose_report_content(report, receiver, context, id_=id_, now=now))
+
+
+def build_figures(report: WeeklyReport) -> dict[str, object]:
+    """Return a weekly report for programs: instants in UTC, spans in seconds, the tenants that held most first."""
+    summary, span = report.review.summary, report.review.span
+    return {
+        "since": span.start_at.isoformat(timespec="seconds"),
+        "until": span.end_at.isoformat(timespec="seconds"),
+        "held": report.held,
+        "firing": report.firing,
+        "alerts": summary.episodes,
+        "sent": summary.sent,
+        "acknowledged": summary.acknowledged,
+        "silenced": summary.silenced,
+        "brief": summary.brief,
+        "without_action": summary.without_action,
+        "median_seconds": None if summary.median is None else summary.median.total_seconds(),
+        "longest_seconds": None if summary.longest is None else summary.longest.total_seconds(),
+        "rules": [{"rule": each.rule, "alerts": each.summary.episodes} for each in report.review.rules[:MAX_RECORDS]],
+        "tenant_count": len(report.tenants),
+        "tenants": [
+            {
+                "tenant": each.tenant,
+                "held": each.held,
+                "highest": None if each.highest is None else each.highest[0],
+                "came": each.came,
+                "left": each.left,
+                "no_data_seconds": each.no_data.total_seconds(),
+            }
+            for each in sorted(report.tenants, key=lambda week: (-_held(week), week.tenant))[:MAX_RECORDS]
+        ],
+    }
 
 
 def weekly_report_id(receiver: ReceiverName, due_date: str) -> str:

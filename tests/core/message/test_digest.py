@@ -1,5 +1,6 @@
 """Messages about what could not be delivered, and where."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -23,11 +24,14 @@ from alerter.core.message.digest import (
     build_reachable_message,
     build_unreachable_message,
 )
+from alerter.core.message.report import build_report_message
 from alerter.core.message.sanitize import sanitize
 from alerter.core.message.text import Room, fit
 from alerter.core.notifications import NotifyReason
+from alerter.core.review import TenantWeek, WeeklyReport, review_episodes
 from alerter.core.routes import Receiver, ReceiverName, TargetId
 from alerter.core.rules import Severity
+from alerter.core.series import Span, Tenant
 from tests.core.message.rendered import (
     CONTEXT,
     NOON,
@@ -242,6 +246,36 @@ def test_what_nobody_knows_any_more_reaches_a_fallback_by_its_title() -> None:
 
     assert message.title == f"[for secops, 2h 55m late] {sanitize(Untrusted(FIRST.title))}"
     assert "You get this as its fallback." in message.bodies[Format.TEXT].replace("\n", " ")
+    is_within_limits(message)
+
+
+def test_a_weekly_report_reaches_a_fallback_with_what_it_says() -> None:
+    """Its parts in every format, and its figures for programs; the newest, if several were missed."""
+    day = timedelta(days=1)
+    week = TenantWeek(tenant=Tenant("acme"), held=5, highest=(9, NOON), came=12, left=7, no_data=timedelta(hours=3))
+    older, newer = (
+        build_report_message(
+            WeeklyReport(review=review_episodes((), Span(NOON - 7 * day, NOON)), tenants=(replace(week, held=held),)),
+            ReceiverName("secops"), CONTEXT, id_=f"ref{held}", now=NOON,
+        )
+        for held in (4, 5)
+    )  # fmt: skip
+
+    message = build_fallback_message(missed(older, FIRST, newer), DEPUTY, CONTEXT, now=NOON)
+
+    figures = json.loads(newer.bodies[Format.JSON])["report"]
+    assert json.loads(message.bodies[Format.JSON])["report"] == figures
+    assert (figures["held"], figures["tenants"][0]["no_data_seconds"]) == (5, 10800)
+    for each in (
+        message.bodies[Format.TEXT],
+        page_of(message).text,
+        teams_texts(message),
+        "\n".join(slack_texts(message)),
+    ):
+        words = " ".join(each.split())
+        assert "Held: 5 messages now; Highest 9 at 12:00; Came at least 12;" in words
+        assert "No data: at 1 of 1 tenant; Without data acme for 3h" in words
+    assert "ref5" not in message.bodies[Format.TEXT]
     is_within_limits(message)
 
 
