@@ -118,7 +118,7 @@ def _beside_promtool() -> Iterator[Figure]:
         start = _quickest(Path(name))
     what, peer = f"`alerter backtest` of {FEWER_DAYS} days of them", "`promtool test rules`"
     print(f"backtest: promtool took {theirs.wall:.0f} s by the clock, alerter {ours.wall:.1f} s", file=sys.stderr)
-    alone = f"the same but for its start, which takes {start.cpu:.1f} s (CPU)"
+    alone = f"the same without its start, which takes {start.cpu:.1f} s (CPU)"
     for each, seconds, times in ((f"{what} (CPU)", ours.cpu, 20), (alone, ours.cpu - start.cpu, 100)):
         promised = theirs.cpu / times
         yield Figure(what=each, measured=seconds, promised=promised, floor=theirs.cpu, floor_what=peer, unit="s")

@@ -245,7 +245,7 @@ def test_a_terminal_shows_progress_groups_colours_and_advice(config: Path, monke
     drawn = on_a_terminal("--config", config)
 
     progress, _, findings = drawn.rpartition("\r\x1b[K")
-    assert " looked at" in progress
+    assert " checks done" in progress
     assert "\x1b[1mFiles\x1b[0m" in findings
     assert "\x1b[1;31mfailed" in findings
     assert "→ Others who use this machine may have read it" in findings

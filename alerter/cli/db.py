@@ -131,7 +131,7 @@ def compact(config_path: Path | None, *, as_json: bool) -> None:
 
     Files of an older alerter need it once, to give back to the disk what is deleted; newer ones do so by themselves.
     Stop the service first. It needs room for another copy meanwhile, and about a second for 100 MiB. Exit code 1 if it
-    cannot be done: the file is then as before; 2 if the database is PostgreSQL's, which looks after itself.
+    cannot be done: the file is then as before; 2 if the database is PostgreSQL's, which does this itself.
     """
     from alerter.storage import SchemaState, Store  # noqa: PLC0415 - as above
 

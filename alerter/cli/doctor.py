@@ -81,7 +81,7 @@ def _refuse_nobody(config: "Config", chosen: "Selector", wanted: str) -> None:
 
 
 def _show(show: Callable[[str], None], done: int, checks: int) -> None:
-    show(f"{done} of {checks} looked at")
+    show(f"{done} of {checks} checks done")
 
 
 def _finding_json(finding: "Finding") -> Mapping[str, object]:

@@ -119,7 +119,7 @@ def _missing(found: "Suggestions") -> Iterator[str]:
 
 def _introduction(found: "Suggestions", budget: float) -> Iterable[str]:
     yield f"{clean(found.tenant)}: from its own history, for at most {rate_text(budget, 'false alert')}."
-    yield "Every alert in the history counts as a false one, but for rises of six times the greatest and 100 messages."
+    yield "Every alert in the history counts as a false one, except rises of six times the greatest and 100 messages."
     if found.unsupported and not found.all_rules:
         yield "Rules that need no number are the better choice: those that `alerter init` writes."
     if found.rules:
@@ -172,7 +172,7 @@ def past_explanation(suggestion: "SuggestedRule") -> str:
     without = ""
     if suggestion.left_out:
         names = first_and_more_text([clean(each) for each in suggestion.left_out])
-        without = f" It leaves out {names}, where nothing so sensitive is affordable."
+        without = f" It leaves out {names}, where it would alert too often."
     return f"{how_often}.{without}"
 
 

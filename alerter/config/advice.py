@@ -12,7 +12,7 @@ from alerter.config.toml_lines import KeyPath
 from alerter.config.types import MAX_LISTED, Secret
 from alerter.config.urls import MAIL_SCHEMES, has_several_recipients, is_on_this_machine, url_scheme
 from alerter.config.variables import ABSENT
-from alerter.core.conditions import InputKind
+from alerter.core.conditions import InputKind, duration_text
 from alerter.core.mute_windows import WEEKDAYS
 from alerter.core.outbox import is_on_call
 from alerter.core.routes import Route
@@ -23,7 +23,7 @@ from alerter.core.selectors import MATCH_ALL, Selector, idle_globs
 SENSIBLE_POLL_INTERVAL = timedelta(seconds=60)
 
 #: Said of whatever only mail leads to.
-ENDS_IN_MAIL = "everything ends in e-mail: the mail path that is watched must not be the only way to hear of it"
+ENDS_IN_MAIL = "everything ends in e-mail: the mail path that is watched must not be the only way to learn of it"
 
 Numbered = Mapping[int, Rule]
 
@@ -51,12 +51,22 @@ def warn(config: Config, rules: Numbered, problems: Problems) -> None:
 
 
 def _warn_of_polling(config: Config, problems: Problems) -> None:
-    text = "held counts change slowly: less than 60s uses up Mimecast's rate limit and shows nothing more"
-    if config.service.poll_interval < SENSIBLE_POLL_INTERVAL:
-        problems.warn(("service", "poll_interval"), text)
-    for name, tenant in config.tenants.items():
-        if tenant.poll_interval < SENSIBLE_POLL_INTERVAL and tenant.poll_interval != config.service.poll_interval:
-            problems.warn(("tenants", name, "poll_interval"), text)
+    common = config.service.poll_interval
+    too_often = {
+        name: tenant.poll_interval
+        for name, tenant in config.tenants.items()
+        if tenant.poll_interval < SENSIBLE_POLL_INTERVAL and not is_on_this_machine(tenant.host)
+    }
+    if common in too_often.values():
+        problems.warn(("service", "poll_interval"), _too_often_text(common))
+    for name, interval in too_often.items():
+        if interval != common:
+            problems.warn(("tenants", name, "poll_interval"), _too_often_text(interval))
+
+
+def _too_often_text(interval: timedelta) -> str:
+    found = shown(duration_text(interval))
+    return f"expected 1m or more, found {found}: held counts change slowly, and Mimecast limits the rate of requests"
 
 
 def _warn_of_shared_keys(config: Config, problems: Problems) -> None:

@@ -57,7 +57,7 @@ def _changes(file: Path) -> Iterator[tuple[Path, Finding]]:
     try:
         steps = list(steps_to(file))
     except OSError as error:
-        text = f"it cannot be looked at: {error.strerror or error}"
+        text = f"it cannot be read: {error.strerror or error}"
         yield file, _weakness(file, Outcome.FAILED, text, "")
         return
     for step, behind in zip(steps, [*steps[1:], None], strict=True):

@@ -102,7 +102,7 @@ def _unseen(check: Check) -> Finding:
         group=check.group,
         subject=check.subject,
         outcome=Outcome.NOT_APPLICABLE,
-        text="not looked at: the others took too long",
+        text="not checked: the others took too long",
         advice="Look at fewer: --tenant GLOB.",
     )
 

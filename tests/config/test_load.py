@@ -50,8 +50,8 @@ UNPROVEN = (
     "nothing proves that it is h.example who answers, and reads counts and alerts: add "
     "?sslmode=verify-full&sslrootcert=FILE, the file of the authority that signed its certificate"
 )
-TOO_OFTEN = "held counts change slowly: less than 60s uses up Mimecast's rate limit and shows nothing more"
-MAIL_ALONE = "everything ends in e-mail: the mail path that is watched must not be the only way to hear of it"
+TOO_OFTEN = "held counts change slowly, and Mimecast limits the rate of requests"
+MAIL_ALONE = "everything ends in e-mail: the mail path that is watched must not be the only way to learn of it"
 UNHEARD = "nobody is notified of failed polls during that time: silence would not mean that all is well"
 OPEN_TO_ALL = "anyone who reaches this address can read tenants and counts: put a login or a firewall before it"
 LIES_OPEN = "a secret stands in a file that everyone may read: chmod o-r, or write ${NAME}"
@@ -648,7 +648,7 @@ def test_a_path_on_this_machine_is_no_secret() -> None:
         ),
         pytest.param(
             '[service]\npoll_interval = "30s"\n' + TENANT + RECEIVER + RULE,
-            [f"rules.toml:2: service.poll_interval: {TOO_OFTEN}"],
+            [f"rules.toml:2: service.poll_interval: expected 1m or more, found '30s': {TOO_OFTEN}"],
             id="polls are very frequent",
         ),
         pytest.param(
@@ -693,7 +693,7 @@ def test_a_path_on_this_machine_is_no_secret() -> None:
         ),
         pytest.param(
             TENANT + 'poll_interval = "59s"\n' + RECEIVER + RULE,
-            [f"rules.toml:4: tenants.acme.poll_interval: {TOO_OFTEN}"],
+            [f"rules.toml:4: tenants.acme.poll_interval: expected 1m or more, found '59s': {TOO_OFTEN}"],
             id="a tenant's polls are very frequent",
         ),
         pytest.param(

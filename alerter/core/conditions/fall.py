@@ -31,7 +31,7 @@ class Fall(PastCondition):
 
     The count now is compared with the lowest of the past `weeks` weeks, leaving out the span: active if it is lower by
     `at_least` messages and by `percent` of it. A queue that people empty now and then has had low counts before, and so
-    has one to which a wave has just come, so that neither rings. Two weeks of the reason must be known. Nothing has
+    has one to which a wave has just come, so that neither fires. Two weeks of the reason must be known. Nothing has
     fallen if somebody has renamed a policy: another reason of the tenant has risen by about as much within two polls.
 
     Attributes:

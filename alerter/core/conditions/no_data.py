@@ -44,7 +44,7 @@ class NoData(BaseCondition):
     ) -> str:
         """Return for how much longer than allowed there was no good poll, or how much of that is missing."""
         if series.poll_failure is None:
-            return "the last poll was good"
+            return "the last poll succeeded"
         lasting = now - self._no_data_since(series.poll_failure, series, now=now)
         if lasting < self.after:
             return f"for {duration_text(lasting)} so far, needs {duration_text(self.after - lasting)} more"

@@ -56,7 +56,7 @@ class Flatline(BaseCondition):
     whose beginning a new reason of the tenant began: its policy has been renamed or replaced.
 
     Attributes:
-        at_least: The shortest silence that rings.
+        at_least: The shortest silence that fires.
         times: How many times the longest silence before.
         usual: The longest silence before, at most.
         weeks: How many weeks to look back from the last new message.

@@ -28,7 +28,7 @@ class Threshold(BaseCondition):
 
     Active when the count is above `above` (or below `below`). While the alert is firing, the level stays active
     until the count has come down to `clear_at` (up to it, for `below`), so that a count that dances around the
-    limit does not ring every time. `clear_at` never holds a pending alert, nor one that fired under another limit: once
+    limit does not fire every time. `clear_at` never holds a pending alert, nor one that fired under another limit: once
     the limit was edited, the limit alone decides until the count has been beyond it.
 
     Attributes:

@@ -102,7 +102,7 @@ def margin_of(condition: Condition, seen: Series, *, firing: bool = False, now: 
             id="still learning",
         ),
         pytest.param(NewReason(), known("5 _"), "", id="nothing is new without data"),
-        pytest.param(NoData(after=minutes(15)), series("5"), "the last poll was good", id="seen"),
+        pytest.param(NoData(after=minutes(15)), series("5"), "the last poll succeeded", id="seen"),
         pytest.param(
             NoData(after=minutes(15)), series("5 _"), "for 5m so far, needs 10m more", id="no data, not for long"
         ),
