@@ -132,18 +132,26 @@ def main() -> None:
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(130)
-    except Exception as error:
-        from alerter.errors import AlerterError, ConfigError  # noqa: PLC0415 - only where it is needed
+    except Exception as error:  # noqa: BLE001 - what is not ours is raised again
+        sys.exit(_report(error))
 
-        if not isinstance(error, AlerterError):
-            raise
-        if not isinstance(error, ConfigError):
-            _complain(f"alerter: {error}", str(error))
-            sys.exit(1)
-        from alerter.cli.output import problem_text  # noqa: PLC0415 - only where it is needed
 
-        _complain("\n".join(map(problem_text, error.problems)), *error.problems)
-        sys.exit(2)
+def _report(error: Exception) -> int:
+    """Say what went wrong in a command; return its exit code. What nobody expected is raised again."""
+    from alerter.errors import AlerterError, ConfigError  # noqa: PLC0415 - only where it is needed
+
+    is_completing = "_ALERTER_COMPLETE" in os.environ  # noqa: TID251 - click's own, by which a shell asks
+    if isinstance(error, UnicodeEncodeError) and is_completing:
+        return 0  # nothing completes a name that is no text, and click cannot write it back
+    if not isinstance(error, AlerterError):
+        raise error
+    if not isinstance(error, ConfigError):
+        _complain(f"alerter: {error}", str(error))
+        return 1
+    from alerter.cli.output import problem_text  # noqa: PLC0415 - only where it is needed
+
+    _complain("\n".join(map(problem_text, error.problems)), *error.problems)
+    return 2
 
 
 def _complain(text: str, *errors: "str | Problem") -> None:

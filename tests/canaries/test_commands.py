@@ -122,6 +122,7 @@ CASES: Mapping[str, Case] = MappingProxyType(
         "export": several(plain("export"), plain("export", "-o", "HERE/export.csv")),
         "import": plain("import", "HERE/counts.csv", "--tenant", "acme", "--dry-run"),
         "backtest": several(plain("backtest"), plain("backtest", "--json"), trying_rules),
+        "review": several(plain("review"), plain("review", "--json")),
         "suggest": several(plain("suggest"), plain("suggest", "--json")),
         "test-rules": proving_rules,
         "test-notify": plain("test-notify", "all"),
