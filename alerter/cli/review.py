@@ -10,7 +10,7 @@ import click
 from alerter import clock
 from alerter.cli.database_access import open_store
 from alerter.cli.options import config_option, json_option, load_without_secrets
-from alerter.cli.output import clean, print_json, print_table
+from alerter.cli.output import clean, print_json, print_table, transient_line
 from alerter.cli.tables import Cell, Column, Cut, Table
 from alerter.cli.tenant_filter import label_option, parse_tenant_filter, tenant_option
 from alerter.cli.times import parse_time
@@ -52,7 +52,8 @@ def review(config_path: Path | None, *, as_json: bool, since: str, tenant: str |
     config, now = load_without_secrets(config_path), clock.now()
     choice = parse_tenant_filter(tenant, labels)
     start = parse_time(since, config.service.timezone, option="--since", now=now)
-    with open_store(config) as store:
+    with open_store(config) as store, transient_line() as show:
+        show("trying limits on the stored history, 20 seconds at most …")
         found = load_review(
             store,
             config,

@@ -13,7 +13,7 @@ from alerter import clock
 from alerter.cli.database_access import read_store
 from alerter.cli.names import matching_reasons
 from alerter.cli.options import EXIT_FOUND, CommandFailed, config_option, json_option, load_without_secrets
-from alerter.cli.output import clean, count_text, print_json, with_progress
+from alerter.cli.output import clean, count_text, print_json, transient_line, with_progress
 from alerter.cli.tenant_filter import filter_text, label_option, select_tenants
 from alerter.humanize import duration_text, first_and_more_text, rate_text, short_duration_text, times_text
 
@@ -74,7 +74,8 @@ def suggest(
         said = f"no tenant of {config.path} matches {filter_text(tenant, labels)}"
         raise click.BadParameter(said, param_hint="--tenant")
     total = count_text(len(chosen), "tenant")
-    with read_store(config) as reader:
+    with read_store(config) as reader, transient_line() as show:
+        show(f"trying rules on the history of {total} …")
         reasons = matching_reasons((reason,), reader)
         found = [
             suggest(
