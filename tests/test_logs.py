@@ -275,7 +275,7 @@ import gc, logging, sys, threading, warnings
 from alerter import logs
 from alerter.redaction import Redactor
 redactor = Redactor()
-logs.set_up(redactor, log_format=logs.LogFormat(sys.argv[1]))
+logs.configure_logging(redactor, log_format=logs.LogFormat(sys.argv[1]))
 redactor.add("s3cret-0001")
 
 class Broken:
