@@ -6,6 +6,7 @@ Everything is clipped to the chart's span. A gap is time of which nothing is kno
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from alerter.core.conditions import Threshold
 from alerter.core.rules import Rule, RuleName, Severity
@@ -57,7 +58,7 @@ class Band:
     alert_id: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Figure:
     """What a chart of one series shows.
 
@@ -77,7 +78,7 @@ class Figure:
     alerts: tuple[Band, ...] = ()
     mutes: tuple[Band, ...] = ()
 
-    @property
+    @cached_property
     def highest(self) -> Sample | None:
         """The highest known count and when it was reached first; None where nothing is known."""
         top = max(self.segments, key=lambda each: (each.count, -each.start_at.timestamp()), default=None)
@@ -88,7 +89,7 @@ class Figure:
         """The last known count and how long it was known to be so; None where nothing is known."""
         return Sample(self.segments[-1].end_at, self.segments[-1].count) if self.segments else None
 
-    @property
+    @cached_property
     def top(self) -> int:
         """The count that the chart must reach: the highest known one, and the nearest limit above it."""
         highest = self.highest.count if self.highest else 0
