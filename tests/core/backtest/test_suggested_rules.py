@@ -78,7 +78,7 @@ def test_what_the_rest_does_not_confirm_is_not_suggested() -> None:
     tenant = a_tenant({"Spam": burst(1200, height=90), "Virus": burst(1300, height=90)})
 
     assert rises(tenant) == NoRule(
-        title="Rise", why="alerted 2 times in the last third of the history, which is more than the budget"
+        title="Rise", why="alerted twice in the last third of the history, which is more than the budget"
     )
     assert isinstance(rises(tenant, budget=1), SuggestedRule)
 
