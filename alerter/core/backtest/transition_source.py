@@ -120,9 +120,8 @@ class InMemoryTransitions:
             history.series_at(change.at, window=timedelta(0)).value_at(at)
             for history in (tenant.polling, *tenant.reasons)
         )
-        if nothing is None:
-            return change
-        return replace(change, alert=replace(change.alert, value=sum(count or 0 for count in held)))
+        value = change.alert.value if nothing is None else sum(count or 0 for count in held)
+        return replace(change, alert=replace(change.alert, value=value))
 
     def first_poll(self, tenant: int, since: int) -> int | None:
         """Return a tenant's first poll from an instant on, or None."""

@@ -73,6 +73,15 @@ def test_few_hold_reasons_that_alert_most_are_left_out() -> None:
     assert chosen.rule.name == "Rise (acme)"
 
 
+def test_no_more_hold_reasons_are_left_out_than_the_budget_needs() -> None:
+    """Without the one that alerts most, the other one's single alert is affordable."""
+    noisy = {"Wild": burst(300, height=30) | burst(600, height=90), "Once": burst(800, height=60)}
+    chosen = rises(a_tenant({**noisy, **{f"Calm {number}": {} for number in range(9)}}), budget=0.2)
+
+    assert isinstance(chosen, SuggestedRule)
+    assert (chosen.left_out, chosen.chosen_on) == (("Wild",), 1)
+
+
 def test_what_the_rest_does_not_confirm_is_not_suggested() -> None:
     """The rest of the history has not been seen while the rule was chosen."""
     tenant = a_tenant({"Spam": burst(1200, height=90), "Virus": burst(1300, height=90)})
