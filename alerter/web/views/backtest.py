@@ -5,9 +5,8 @@ may hold rules, routes and mute windows, and neither variables nor files nor add
 """
 
 import json
-import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
@@ -104,15 +103,28 @@ def _run(view: View, text: str, span: str) -> Mapping[str, Any]:
     finally:
         _running.release()
     if done.returncode != 0:
-        raise HttpError(400, view.sources.redact(_said(done.stderr) or f"it ended with {done.returncode}"))
+        raise HttpError(400, view.sources.redact(_said(done.stdout) or f"it ended with {done.returncode}"))
     found: Mapping[str, Any] = json.loads(done.stdout)
     return found
 
 
-def _said(stderr: str) -> str:
-    """Return the errors of the child, without the name of its input."""
-    named = re.compile(rf"^(?:alerter: )?{_INPUT}(?::(\d+))?: ", re.MULTILINE)
-    return named.sub(lambda match: f"line {match[1]}: " if match[1] else "", stderr).strip()
+def _said(stdout: str) -> str:
+    """Return the errors of the child, each with its line, its key and the text of the line."""
+    try:
+        errors: Sequence[Mapping[str, Any]] = json.loads(stdout)["errors"]
+    except (ValueError, KeyError):
+        return ""
+    return "\n".join(
+        "".join(
+            (
+                f"line {each['line']}: " if each["line"] else "",
+                f"{each['key']}: " if each["key"] else "",
+                each["text"].removeprefix(f"{_INPUT}: "),
+                f"\n  {each['source']}" if each["source"] else "",
+            )
+        )
+        for each in errors
+    )
 
 
 def _result(found: Mapping[str, Any]) -> Mapping[str, Any]:
