@@ -18,7 +18,7 @@ from alerter.core.history_records import (
 )
 from alerter.core.poll_times import MAX_POLLS
 from alerter.core.series import NO_REASON, HoldReason, Tenant
-from alerter.import_export.cells import unescape_formula as cell_read
+from alerter.import_export.cells import unescape_formula
 from alerter.import_export.foreign import Foreign, foreign_count, foreign_time
 from alerter.import_export.parse import ValueParser, describe_value
 from alerter.import_export.write import CHANGE, FAILED, HELD, POLLED, SEEN
@@ -109,7 +109,7 @@ class Plain:
         )
 
     def _reason(self, cell: object, count: int) -> HoldReason | None:
-        name = cell_read(cell) if self._is_guarded and isinstance(cell, str) else cell
+        name = unescape_formula(cell) if self._is_guarded and isinstance(cell, str) else cell
         if self._is_renamed and isinstance(name, str) and name.strip().isdecimal():
             text = f"expected the name of a hold reason, found the number {describe_value(name)}"
             raise WrongError(self._names[self._places[1]], text)

@@ -13,7 +13,7 @@ from typing import TypeAlias, TypeVar
 from alerter.core.history_records import ImportedSample, Record
 from alerter.errors import Problem
 from alerter.import_export import foreign
-from alerter.import_export.cells import unescape_formula as cell_read
+from alerter.import_export.cells import unescape_formula
 from alerter.import_export.entries import FileOptions, Plain, Row, WrongError, listed, parse_record
 from alerter.import_export.parse import ValueParser, describe_value
 from alerter.import_export.texts import MAX_LINE, LongLineError, lines, open_text
@@ -178,7 +178,7 @@ class _File:
             lacking = [name for name in RECORD_COLUMNS if name in OPTIONAL_COLUMNS and name not in names]
             if sorted([*names, *lacking]) != sorted(RECORD_COLUMNS):
                 raise _UnreadableError(line, f"expected the columns {', '.join(RECORD_COLUMNS)}, found {listed(names)}")
-            return lambda cells: self._record_of(dict(zip(names, map(cell_read, cells), strict=True)))
+            return lambda cells: self._record_of(dict(zip(names, map(unescape_formula, cells), strict=True)))
         try:
             plain = Plain(names, self._layout, self._values, guarded=True)
         except ValueError as error:

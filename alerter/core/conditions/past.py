@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from alerter.core.conditions.base import FOREVER, BaseCondition
 from alerter.core.poll_times import int64_array
+from alerter.core.renames import RENAME_PARTS, RENAME_POLLS
 from alerter.core.series import MICROSECOND, Piece, Series, from_epoch_us, to_epoch_us
 
 WEEK = timedelta(weeks=1)
@@ -24,10 +25,8 @@ LEARN = WEEK
 MIN_KNOWN = LEARN / 3
 #: To learn takes the first, to compare one more; nobody remembers for longer what was usual.
 MIN_WEEKS, MAX_WEEKS = LEARN // WEEK + 1, 26
-#: Around a poll in which a policy was renamed, in poll intervals: Mimecast's answer may lag by this number.
-RENAME_POLLS = 2
-#: Two counts moved by about as much if they differ by less than one part in this number, or by a few messages.
-RENAME_PARTS, RENAME_MESSAGES = 5, 2
+#: Two counts also moved by about as much if they differ by no more than this number of messages.
+RENAME_MESSAGES = 2
 
 _LAST = to_epoch_us(FOREVER)
 

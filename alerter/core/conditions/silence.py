@@ -129,7 +129,8 @@ class Flatline(BaseCondition):
         )
         # A new message would begin another silence, which takes `at_least` from then on.
         if arrivals.longest * MICROSECOND > self.usual:
-            evidence = replace(evidence, detail=f"it rests for longer than {duration_text(self.usual)} now and then")
+            usual = duration_text(self.usual)
+            evidence = replace(evidence, detail=f"nothing new comes for longer than {usual} now and then")
             # As long as enough is remembered of the last such rest.
             until = max(now + self.at_least, from_epoch_us(arrivals.rested_until) + self.weeks * WEEK - self.usual)
             return Result(verdict=Verdict.INACTIVE, evidence=evidence, holds_until=until)
