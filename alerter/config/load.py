@@ -21,7 +21,7 @@ from alerter.config.sections import DATABASE, is_name, is_secret, read_sections
 from alerter.config.toml_lines import KeyPath
 from alerter.config.trust import ROOT_USER, why_not_trusted
 from alerter.config.types import MAX_LISTED, Secret
-from alerter.config.urls import database_url, has_scheme, reading_parameter
+from alerter.config.urls import database_url, has_scheme, is_plain_local_url, reading_parameter
 from alerter.config.variables import (
     OF_INCLUDED,
     WORLD_READABLE,
@@ -296,5 +296,9 @@ def _open_secret(file: File, *, but_for: Collection[KeyPath]) -> KeyPath | None:
     """Return where a secret stands in a file that everyone may read, or None."""
     if not is_readable_by_everyone(_path_of(file)):
         return None
-    written = (place for place, text in iter_texts(dict(file.tables)) if is_secret(place) and "${" not in text)
+    written = (
+        place
+        for place, text in iter_texts(dict(file.tables))
+        if is_secret(place) and "${" not in text and not is_plain_local_url(text)
+    )
     return next((place for place in written if place not in but_for), None)

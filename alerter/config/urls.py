@@ -19,6 +19,7 @@ from pydantic import AfterValidator, PlainValidator, ValidationInfo, WithJsonSch
 from alerter.config.problems import describe_value, shown
 from alerter.config.types import Secret, Several, Text, text_schema, unquoted, whole_schema
 from alerter.core.routes import TargetId
+from alerter.redaction import is_token
 from alerter.servers import read_server_url
 
 _SCHEME = compile_regex(r"([A-Za-z0-9]{2,20})://\S")
@@ -235,6 +236,14 @@ def _hint_for_address(value: str) -> str:
 def is_on_this_machine(url: str) -> bool:
     """Say whether a URL leads to a loopback address."""
     return is_loopback(urlsplit(url).hostname or "")
+
+
+def is_plain_local_url(value: str) -> bool:
+    """Say whether a text is a URL on this machine without login, parameter or token: there is no secret in it."""
+    parts = _split(value)
+    if parts is None or not is_loopback(parts.hostname or ""):
+        return False
+    return "@" not in value and not parts.query and not any(map(is_token, parts.path.split("/")))
 
 
 def _split(value: str) -> SplitResult | None:

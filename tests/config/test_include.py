@@ -294,7 +294,7 @@ def test_a_file_with_a_secret_that_everyone_may_read_is_a_warning() -> None:
     files = {f"{name}.toml": a_tenant(f"t{name}") for name in names}
     safe = {"safe.toml": a_tenant("safe").replace("id-of-safe", "${ID}").replace("key-of-safe", "${KEY}")}
 
-    main = f'include_variables = ["ID", "KEY"]\n{MAIN}'
+    main = f'include_variables = ["ID", "KEY"]\n{MAIN}'.replace("json://", "json://login@")
 
     config = load(files | safe, main=main, environ={"ID": "id-0001", "KEY": "key-0001"}, mode=0o644)
 

@@ -890,6 +890,26 @@ def test_a_secret_in_a_file_that_everyone_may_read_is_a_warning() -> None:
     assert [str(warning) for warning in config.warnings] == [f"rules.toml:3: tenants.acme.client_secret: {LIES_OPEN}"]
 
 
+@pytest.mark.parametrize(
+    ("url", "is_open"),
+    [
+        pytest.param("json://127.0.0.1:8025/inbox", False, id="this machine, without a login"),
+        pytest.param("jsons://[::1]/alerts", False, id="its IPv6 address"),
+        pytest.param("json://me:word@127.0.0.1/inbox", True, id="a login"),
+        pytest.param("json://127.0.0.1/inbox?+X-Key=value", True, id="a header"),
+        pytest.param("json://127.0.0.1/T0123ABCDEF", True, id="a token in the path"),
+        pytest.param("json://alerts.example/inbox", True, id="another machine, whose path may be secret"),
+    ],
+)
+def test_a_receiver_on_this_machine_without_a_login_is_no_secret(url: str, *, is_open: bool) -> None:
+    """Who tries alerter with a receiver of their own on loopback reads no warning that has nothing to warn of."""
+    text = TENANT.replace("id-0001", "${A}").replace("secret-0001", "${A}") + f'[receivers.own]\nurls = ["{url}"]\n'
+
+    warnings = [str(each) for each in load(text + RULE, {"A": "id-0001"}, mode=0o644).warnings]
+
+    assert any(LIES_OPEN in each for each in warnings) is is_open
+
+
 def test_a_file_without_secrets_may_be_read_by_everyone() -> None:
     """A configuration that takes its secrets from variables can lie open."""
     text = TENANT.replace("id-0001", "${A}").replace("secret-0001", "${A}") + RECEIVER.replace("json://", "${A}://")
