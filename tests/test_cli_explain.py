@@ -1,6 +1,8 @@
 """`alerter explain`, as somebody types it who wants to know why."""
 
 import json
+import re
+import shlex
 from collections.abc import Mapping
 from contextlib import closing
 from datetime import datetime, timedelta
@@ -49,6 +51,7 @@ name = "Sum"
 per  = "all"
 info = { threshold = { above = 5000 } }
 """
+SECOND = '[tenants.globex]\nclient_id = "id-0002"\nclient_secret = "secret-0002"\n'
 TIMEOUT = SourceUnavailable(Cause.TIMEOUT, "no answer within 30s")
 
 
@@ -252,6 +255,42 @@ def test_what_does_not_exist_is_the_users_input(
     assert expected in " ".join(shown.err.split())
 
 
+def test_what_to_name_is_said_with_an_example(alerter: RunCommand, config: Path, now: datetime) -> None:
+    """Who leaves something out reads commands that work: of an alert, and of what is held."""
+    lived(config, now, {"Spam": 340})
+
+    nothing = alerter("explain", "--config", config)
+    tenant = alerter("explain", "acme", "--config", config)
+    examples = re.findall(r"\n  alerter (.+)", nothing.err)
+
+    assert "Error: name the id of an alert, or a tenant and a hold reason, such as:\n" in nothing.err
+    assert "Error: name a hold reason of acme as well, such as:\n" in tenant.err
+    assert (nothing.code, tenant.code) == (2, 2)
+    assert len(examples) == 2
+    assert [alerter(*shlex.split(each), "--config", config).code for each in examples] == [0, 0]
+
+
+def test_where_nothing_was_held_there_is_no_example(alerter: RunCommand, config: Path, now: datetime) -> None:
+    """The error says what it takes all the same."""
+    lived(config, now, {})
+
+    assert alerter("explain", "--config", config).err.endswith("a tenant and a hold reason\n")
+
+
+def test_of_the_only_tenant_the_hold_reason_is_enough(alerter: RunCommand, config: Path, now: datetime) -> None:
+    """A name in any case or a glob will do; with a second tenant it could mean either, and is no alert."""
+    lived(config, now, {"Spam": 340})
+
+    alone = alerter("explain", "sp*", "--config", config)
+    both = alerter("explain", "acme", "Spam", "--config", config)
+    config.write_text(CONFIGURATION.replace("[receivers.secops]", f"{SECOND}[receivers.secops]"))
+    several = alerter("explain", "sp*", "--config", config)
+
+    assert alone.out == both.out
+    assert several.code == 2
+    assert "no alert 'sp*'" in several.err
+
+
 def test_a_program_gets_all_of_it(alerter: RunCommand, config: Path, now: datetime) -> None:
     """Verdicts, margins, states, receivers and deliveries."""
     lived(config, now, {"Spam": 212})
@@ -286,7 +325,7 @@ def test_a_rule_that_still_learns_says_until_when(alerter: RunCommand, config: P
     lines = alerter("explain", "acme", "Spam", "--config", config).out.splitlines()
     rules = json.loads(alerter("explain", "acme", "Spam", "--json", "--config", config).out)["rules"]
 
-    assert lines[lines.index("Sudden") + 1] == f"  learning until {until:%Y-%m-%d %H:%M:%S} UTC (in 3d23h)"
+    assert lines[lines.index("Sudden") + 1] == f"  learning until {until:%Y-%m-%d %H:%M:%S} UTC (in 3d 23h)"
     assert "learning" not in lines[lines.index("Backlog") + 1]
     learning = {each["rule"]: (each["learning_until"], each["learning_tenants"]) for each in rules}
     assert learning["Sudden"] == (until.isoformat(), 1)

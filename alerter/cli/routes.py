@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,9 @@ import click
 from alerter import clock
 from alerter.cli import completion
 from alerter.cli.database_access import has_subcommand, read_store
-from alerter.cli.names import resolve_name
+from alerter.cli.names import pasted, resolve_name
 from alerter.cli.options import EXIT_FOUND, CommandFailed, config_option, json_option, load_without_secrets
-from alerter.cli.output import print_json, print_table
+from alerter.cli.output import clean, print_json, print_table
 from alerter.cli.tables import Cell, Column, Cut, Table
 from alerter.cli.times import parse_future_time
 from alerter.core.alerts import Alert, AlertKey, AlertState
@@ -140,6 +141,10 @@ def test(
     levels = None if severity is None else Severity(severity)
     mutes = _mutes(config, at=at)
     asked = None if reason is None else HoldReason(reason)
+    if asked is not None and (seen := _seen_reasons(config, name)) and asked not in seen:
+        close = get_close_matches(asked, seen, n=3, cutoff=0.4) or seen[:3]
+        there = ", ".join(map(pasted, close))
+        click.echo(f"note: {clean(asked)!r} was never held for {clean(name)} so far; there are: {there}", err=True)
     answers = [
         answer
         for rule in chosen
@@ -202,6 +207,17 @@ def _silences(config: "Config", *, at: datetime) -> Sequence["Silence"]:
             return reader.silences.silences(since=at - MAX_SILENCE)
     except (CommandFailed, StoreError):
         return ()  # before the first poll there are none; routes can be tested all the same
+
+
+def _seen_reasons(config: "Config", tenant: Tenant) -> Sequence[HoldReason]:
+    """Return the hold reasons that a tenant, or the sum over all of them, has had; empty before the first poll."""
+    try:
+        with read_store(config) as reader:
+            if tenant == ALL_TENANTS:
+                return reader.history.reason_names()
+            return [each.reason for each in reader.history.reasons(tenant)]
+    except (CommandFailed, StoreError):
+        return ()
 
 
 def _answers(config: "Config", alert: Alert, rule: Rule, mutes: MuteSet, *, at: datetime) -> Iterator[_Answer]:
