@@ -1,7 +1,6 @@
 """Numbers, spans, instants, many names, and what cannot be printed, as text. No I/O."""
 
 import json
-import re
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta, tzinfo
 
@@ -71,14 +70,19 @@ def escaped_json(text: str) -> str:
 
 
 def duration_text(span: timedelta) -> str:
-    """Return a span as the configuration writes it: `90s`, `1h30m`, `2d`; below a second it is `0s`."""
+    """Return a span as people read it: `30s`, `1h 30m`, `2d`; below a second it is `0s`."""
     rest = int(span.total_seconds())
     parts = []
     for unit, seconds in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
         count, rest = divmod(rest, seconds)
         if count:
             parts.append(f"{count}{unit}")
-    return "".join(parts) or "0s"
+    return " ".join(parts) or "0s"
+
+
+def setting_text(span: timedelta) -> str:
+    """Return a span as the configuration takes it: `30s`, `1h30m`, `2d`."""
+    return duration_text(span).replace(" ", "")
 
 
 def age_text(at: datetime | None, *, now: datetime) -> str:
@@ -88,7 +92,7 @@ def age_text(at: datetime | None, *, now: datetime) -> str:
 
 def short_duration_text(span: timedelta) -> str:
     """Return a span in its two largest units."""
-    return "".join(re.findall(r"(?<!\d)\d+[dhms]", duration_text(max(span, timedelta(0))))[:2])
+    return " ".join(duration_text(max(span, timedelta(0))).split()[:2])
 
 
 def local_time_text(at: datetime, timezone: tzinfo) -> str:

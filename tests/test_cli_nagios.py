@@ -234,7 +234,7 @@ def test_nobody_polls_any_more(poll: Poll, plugin: Plugin) -> None:
 
     assert at_the_limit == 0
     assert code == 2
-    assert output.text.startswith("acme: not polled for 2h5m: is the service running?")
+    assert output.text.startswith("acme: not polled for 2h 5m: is the service running?")
     assert output.figures["oldest_poll"] == "7500s"
 
 

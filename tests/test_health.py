@@ -317,7 +317,7 @@ def test_a_removed_tenant_is_not_counted(health: Health) -> None:
     ("seconds_since", "error", "complaint"),
     [
         pytest.param(900, "", (), id="three intervals after a complete cycle"),
-        pytest.param(901, "", ("acme: no complete cycle for 15m1s",), id="later than that"),
+        pytest.param(901, "", ("acme: no complete cycle for 15m 1s",), id="later than that"),
         pytest.param(
             10,
             "disk is full",
@@ -325,7 +325,7 @@ def test_a_removed_tenant_is_not_counted(health: Health) -> None:
             id="after one that failed",
         ),
         pytest.param(
-            3700, "disk is full", ("acme: no complete cycle for 1h1m40s: disk is full",), id="after many that failed"
+            3700, "disk is full", ("acme: no complete cycle for 1h 1m 40s: disk is full",), id="after many that failed"
         ),
     ],
 )

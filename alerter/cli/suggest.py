@@ -15,7 +15,7 @@ from alerter.cli.names import matching_reasons
 from alerter.cli.options import EXIT_FOUND, CommandFailed, config_option, json_option, load_without_secrets
 from alerter.cli.output import clean, count_text, print_json, transient_line, with_progress
 from alerter.cli.tenant_filter import filter_text, label_option, select_tenants
-from alerter.humanize import duration_text, first_and_more_text, rate_text, short_duration_text, times_text
+from alerter.humanize import first_and_more_text, rate_text, setting_text, short_duration_text, times_text
 
 if TYPE_CHECKING:
     from alerter.core.backtest.suggest import Suggestion, Suggestions
@@ -146,7 +146,7 @@ def _past_rule_text(suggestion: "SuggestedRule") -> str:
         conditions = ", ".join(map(_condition_text, level.conditions))
         rows.append((str(severity), f"{{ {conditions} }}"))
     if keep_firing_for:
-        rows.append(("keep_firing_for", toml_text(duration_text(keep_firing_for))))
+        rows.append(("keep_firing_for", toml_text(setting_text(keep_firing_for))))
     width = max(len(key) for key, _ in rows)
     lines = "\n".join(f"{key:<{width}} = {value}" for key, value in rows)
     return f"\n# {past_explanation(suggestion)}\n[[rules]]\n{lines}"
@@ -158,7 +158,7 @@ def _condition_text(condition: "Condition") -> str:
     for each in fields(condition):
         value = getattr(condition, each.name)
         if value != each.default:
-            text = f'"{duration_text(value)}"' if isinstance(value, timedelta) else f"{value:g}"
+            text = f'"{setting_text(value)}"' if isinstance(value, timedelta) else f"{value:g}"
             keys.append(f"{each.name} = {text}")
     inner = f" {', '.join(keys)} " if keys else ""
     return f"{condition.name} = {{{inner}}}"
@@ -193,7 +193,7 @@ def _rule_text(suggestion: "Suggestion") -> str:
 
 
 def _level_text(threshold: "Threshold", for_: timedelta) -> str:
-    lasting = f', for = "{duration_text(for_)}"' if for_ else ""
+    lasting = f', for = "{setting_text(for_)}"' if for_ else ""
     return f"{{ threshold = {{ above = {threshold.above}, clear_at = {threshold.clear_at} }}{lasting} }}"
 
 

@@ -12,12 +12,13 @@ from alerter.config.toml_lines import KeyPath
 from alerter.config.types import MAX_LISTED, Secret
 from alerter.config.urls import MAIL_SCHEMES, has_several_recipients, is_on_this_machine, url_scheme
 from alerter.config.variables import ABSENT
-from alerter.core.conditions import InputKind, duration_text
+from alerter.core.conditions import InputKind
 from alerter.core.mute_windows import WEEKDAYS
 from alerter.core.outbox import is_on_call
 from alerter.core.routes import Route
 from alerter.core.rules import Rule, Severity
 from alerter.core.selectors import MATCH_ALL, Selector, idle_globs
+from alerter.humanize import setting_text
 
 #: Polling more often than this is legal, but brings nothing.
 SENSIBLE_POLL_INTERVAL = timedelta(seconds=60)
@@ -65,7 +66,7 @@ def _warn_of_polling(config: Config, problems: Problems) -> None:
 
 
 def _too_often_text(interval: timedelta) -> str:
-    found = shown(duration_text(interval))
+    found = shown(setting_text(interval))
     return f"expected 1m or more, found {found}: held counts change slowly, and Mimecast limits the rate of requests"
 
 

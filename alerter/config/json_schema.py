@@ -35,9 +35,10 @@ from alerter.config.models import (
 from alerter.config.rule_models import RECEIVER, RULE
 from alerter.config.types import NAME, VARIABLE, Schema, text_schema
 from alerter.config.variables import VARIABLE_NAME
-from alerter.core.conditions import CONDITIONS, duration_text
+from alerter.core.conditions import CONDITIONS
 from alerter.core.mute_windows import WEEKDAYS
 from alerter.core.rules import Severity
+from alerter.humanize import setting_text
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 
@@ -211,7 +212,7 @@ _EVERY_DAY = frozenset(range(len(WEEKDAYS)))
 _WRITTEN: Mapping[type, Callable[[Any], object]] = {
     Enum: lambda value: value.value,
     bool | int | float | str: lambda value: value,  # type: ignore[dict-item] # isinstance takes a union
-    timedelta: duration_text,
+    timedelta: setting_text,
     time: lambda value: f"{value:%H:%M}",
     ZoneInfo: lambda value: value.key,
     tuple: lambda value: [written(each) for each in value],

@@ -30,10 +30,10 @@ from pydantic_core import CoreSchema
 from pydantic_core.core_schema import list_schema, no_info_after_validator_function, str_schema
 
 from alerter.config.problems import describe_value, shown, suggestion
-from alerter.core.conditions import duration_text
 from alerter.core.mute_windows import WEEKDAYS
 from alerter.core.rules import Per, Severity
 from alerter.core.selectors import Selector
+from alerter.humanize import setting_text
 
 Schema: TypeAlias = dict[str, Any]
 Member = TypeVar("Member", bound=StrEnum)
@@ -117,21 +117,21 @@ def parse_duration(value: object) -> timedelta:
     except (OverflowError, ValueError):
         span = timedelta.max
     if span > LONGEST:
-        raise ValueError(f"expected at most {duration_text(LONGEST)}, found {shown(value)}")
+        raise ValueError(f"expected at most {setting_text(LONGEST)}, found {shown(value)}")
     return span
 
 
 def at_least(span: timedelta, minimum: timedelta) -> timedelta:
     """Return the span if it is not shorter."""
     if span < minimum:
-        raise ValueError(f"expected at least {duration_text(minimum)}, found {duration_text(span)}")
+        raise ValueError(f"expected at least {setting_text(minimum)}, found {setting_text(span)}")
     return span
 
 
 def at_most(span: timedelta, maximum: timedelta) -> timedelta:
     """Return the span if it is not longer."""
     if span > maximum:
-        raise ValueError(f"expected at most {duration_text(maximum)}, found {duration_text(span)}")
+        raise ValueError(f"expected at most {setting_text(maximum)}, found {setting_text(span)}")
     return span
 
 

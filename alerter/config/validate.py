@@ -13,14 +13,15 @@ from alerter.config.problems import Place, Problems, shown, suggestion
 from alerter.config.rule_models import RuleConfig
 from alerter.config.toml_lines import KeyPath
 from alerter.config.types import listed
-from alerter.core.conditions import Baseline, Condition, InputKind, duration_text
+from alerter.core.conditions import Baseline, Condition, InputKind
 from alerter.core.rules import NO_DATA_RULE_NAME, Per, Severity
+from alerter.humanize import setting_text
 
 
 def check_service(service: ServiceConfig, place: Place) -> None:
     """Say what contradicts itself in `[service]`."""
     if service.downsample_after > service.retention:
-        kept, found = duration_text(service.retention), duration_text(service.downsample_after)
+        kept, found = setting_text(service.retention), setting_text(service.downsample_after)
         place.error("downsample_after", f"expected at most the retention, {kept}, found {found}")
     if service.heartbeat_headers and service.heartbeat_url is None:
         place.error("heartbeat_headers", "expected a 'heartbeat_url' that they go to, found none")
@@ -173,8 +174,8 @@ def check_lookbacks(rules: Mapping[int, RuleConfig], service: ServiceConfig, pro
                 if condition.lookback > longest:
                     problems.error(
                         ("rules", number, severity.value, condition.name, *_key_of_window(condition)),
-                        f"expected at most the {name}, {duration_text(longest)}, "
-                        f"found {duration_text(condition.lookback)}",
+                        f"expected at most the {name}, {setting_text(longest)}, "
+                        f"found {setting_text(condition.lookback)}",
                     )
 
 

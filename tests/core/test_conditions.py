@@ -23,6 +23,7 @@ from alerter.core.conditions import (
 )
 from alerter.core.series import PollFailure, Sample
 from alerter.errors import Cause
+from alerter.humanize import setting_text
 from tests.builders import NOON, a_growth, a_no_data, at, minutes, series, span
 from tests.refusals import refusal
 
@@ -33,16 +34,17 @@ MOST = ANY_COUNT[1]
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        pytest.param("90s", "1m30s", id="minutes and seconds"),
+        pytest.param("90s", "1m 30s", id="minutes and seconds"),
         pytest.param("5m", "5m", id="a whole unit stands alone"),
-        pytest.param("90m", "1h30m", id="hours and minutes"),
-        pytest.param("49h", "2d1h", id="days"),
+        pytest.param("90m", "1h 30m", id="hours and minutes"),
+        pytest.param("49h", "2d 1h", id="days"),
         pytest.param("0", "0s", id="nothing"),
     ],
 )
-def test_a_span_is_written_as_the_configuration_writes_it(text: str, expected: str) -> None:
-    """People read the same words that they typed."""
+def test_a_span_is_written_in_one_way_for_people_and_in_that_of_the_configuration(text: str, expected: str) -> None:
+    """Every message, table and error has it with spaces; what can be pasted into a configuration has none."""
     assert duration_text(span(text)) == expected
+    assert setting_text(span(text)) == expected.replace(" ", "")
 
 
 # threshold

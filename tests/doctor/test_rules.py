@@ -64,7 +64,7 @@ def test_a_rule_that_still_learns_says_until_when(seen: str, tmp_path: Path) -> 
 
     seen_text = "matches 3 of 3 hold reasons seen so far"
     assert of(found, "Sudden").text == f"{seen_text}; learning until 4d after the first poll"
-    assert of(found, "Known").text == f"{seen_text}; learning until 2026-03-06 11:00:00 UTC (in 3d23h)"
+    assert of(found, "Known").text == f"{seen_text}; learning until 2026-03-06 11:00:00 UTC (in 3d 23h)"
     assert of(found, "All").text == seen_text
     assert {of(found, name).outcome for name in ("Sudden", "Known", "All")} == {OK}
 

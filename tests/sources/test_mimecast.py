@@ -501,7 +501,7 @@ def test_a_wrong_client_is_wrong_keys_at_once(simulator: Simulator, keys: OAuthK
     ("skew", "words"),
     [
         pytest.param(timedelta(minutes=17), "this machine is 17m ahead of Mimecast", id="minutes ahead"),
-        pytest.param(-timedelta(hours=2, minutes=5), "this machine is 2h5m behind Mimecast", id="hours behind"),
+        pytest.param(-timedelta(hours=2, minutes=5), "this machine is 2h 5m behind Mimecast", id="hours behind"),
         pytest.param(timedelta(days=400), "this machine is 400d ahead of Mimecast", id="days ahead"),
     ],
 )

@@ -26,12 +26,12 @@ from alerter.core.conditions import (
     Rise,
     Stagnant,
     Threshold,
-    duration_text,
 )
 from alerter.core.history import SeriesHistory, TenantHistory
 from alerter.core.review import Episode
 from alerter.core.rules import Level, Per, Rule, RuleName, Severity
 from alerter.core.series import Span, Tenant
+from alerter.humanize import setting_text
 
 #: A rule that alerted less often has nothing to be halved.
 MIN_EPISODES = 4
@@ -255,7 +255,7 @@ def _ladders(rules: Sequence[Rule], *, for_first: bool) -> Iterator[Sequence[_Ed
 
 def _longer(rules: Iterable[Rule], severity: Severity, span: timedelta) -> _Edit:
     edited = [_with_level(rule, severity, replace(rule.levels[severity], for_=span)) for rule in rules]
-    return _Edit(f'for = "{duration_text(span)}"', severity, edited)
+    return _Edit(f'for = "{setting_text(span)}"', severity, edited)
 
 
 def _ladder(rules: Sequence[Rule], severity: Severity, index: int, name: str) -> Sequence[_Edit]:
@@ -300,5 +300,5 @@ def _moved(level: Level, index: int, name: str, factor: float) -> Level:
 
 def _number_text(number: object) -> str:
     if isinstance(number, timedelta):
-        return f'"{duration_text(number)}"'
+        return f'"{setting_text(number)}"'
     return f"{number:g}" if isinstance(number, float) else f"{number}"

@@ -50,10 +50,9 @@ def format_span(span: timedelta) -> str:
     minute, day = timedelta(minutes=1), timedelta(days=1)
     span = max(span, timedelta(0))
     unit = timedelta(seconds=1) if span < minute else minute if span < day else timedelta(hours=1)
-    return _UNIT_END.sub(" ", duration_text(round(span / unit) * unit))
+    return duration_text(round(span / unit) * unit)
 
 
-_UNIT_END = compile_regex(r"(?<=[a-z])(?=\d)")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 

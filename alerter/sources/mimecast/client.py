@@ -408,5 +408,5 @@ def _checked_base_url(base_url: str) -> str:
 def _skew_words(skew: timedelta) -> str:
     minutes = round(abs(skew).total_seconds() / 60)
     hours, days = minutes // 60, minutes // (24 * 60)
-    size = f"{days}d" if days else f"{hours}h{minutes % 60}m" if hours else f"{minutes}m"
+    size = f"{days}d" if days else f"{hours}h {minutes % 60}m" if hours else f"{minutes}m"
     return f"this machine is {size} {'ahead of' if skew > timedelta() else 'behind'} Mimecast"
