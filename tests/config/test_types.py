@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from alerter.config.types import LONGEST, checked_name, key, listed, parse_duration, time_of_day, weekdays
 from alerter.config.urls import base_url
-from alerter.core.conditions import duration_text
+from alerter.core.conditions import setting_text
 
 
 @pytest.mark.parametrize(
@@ -41,10 +41,10 @@ def test_nothing_else_is_a_duration(text: str) -> None:
 
 @given(st.timedeltas(min_value=timedelta(0), max_value=LONGEST))
 def test_a_duration_that_is_shown_can_be_written(span: timedelta) -> None:
-    """What messages and errors show as a duration is one that the configuration takes."""
+    """What errors and proposed rules show as a duration is one that the configuration takes."""
     whole = timedelta(seconds=int(span.total_seconds()))
 
-    assert parse_duration(duration_text(whole)) == whole
+    assert parse_duration(setting_text(whole)) == whole
 
 
 @pytest.mark.parametrize(
