@@ -196,13 +196,16 @@ def needs_write(before: Alert | None, after: Alert) -> bool:
     """Return True if an alert differs from what is stored, and was not just found again as it was a moment ago.
 
     A poll finds nearly always the counts of the one before. Then nothing has changed but the instants at which they
-    were compared, which are stored again when the stored ones have grown old.
+    were compared, which are stored again when the stored ones have grown old; at once where a span of a sum over
+    tenants is measured from them.
 
     Args:
         before: As it is kept; None for one that is not.
         after: As it was found now.
     """
     if before is None or replace(after, evidence=before.evidence) != before:
+        return True
+    if after.key.tenant == ALL_TENANTS and _measures_span(after) and after.seen_at != before.seen_at:
         return True
     if len(before.evidence) != len(after.evidence):
         return True
@@ -280,7 +283,7 @@ def _moved(at: datetime | None, *, by: timedelta) -> datetime | None:
 
 def _without_gaps(alert: Alert, evaluation: Evaluation, *, now: datetime) -> Alert:
     """Return an alert whose spans leave out the time that nothing is known of, as far as that was not done before."""
-    if alert.state is not AlertState.PENDING and alert.keep_firing_since is None:
+    if not _measures_span(alert):
         return alert
     decided_at = alert.seen_at or now
     gap = _gap_in_sum(evaluation, decided_at) if alert.key.tenant == ALL_TENANTS else _gap(evaluation, decided_at, now)
@@ -288,6 +291,11 @@ def _without_gaps(alert: Alert, evaluation: Evaluation, *, now: datetime) -> Ale
         return alert
     active_at = _moved(alert.active_at, by=gap) if alert.state is AlertState.PENDING else alert.active_at
     return replace(alert, active_at=active_at, keep_firing_since=_moved(alert.keep_firing_since, by=gap))
+
+
+def _measures_span(alert: Alert) -> bool:
+    """Say whether `for` or `keep_firing_for` of an alert runs."""
+    return alert.state is AlertState.PENDING or alert.keep_firing_since is not None
 
 
 def _gap(evaluation: Evaluation, decided_at: datetime, now: datetime) -> timedelta:
@@ -309,11 +317,12 @@ def _gap_in_sum(evaluation: Evaluation, decided_at: datetime) -> timedelta:
     """Return how long nothing was known of a sum over tenants since a poll last decided on it.
 
     Any of the polls of another instance may have begun a run. The newest sample of a tenant stands for it for a while
-    after its run: of that counts what a poll decided in.
+    after its run: of that counts what a poll decided in. The run in which a poll decided is not among those that were
+    read where one tenant has had several since, and another none.
     """
     if evaluation.verdict is Verdict.NO_DATA:
         return timedelta(0)
-    gaps = timedelta(0)
+    gaps = max(evaluation.coverage[0].start_at - decided_at, timedelta(0))
     for before, after in pairwise(evaluation.coverage):
         since = max(before.end_at, decided_at)
         has_jumped = decided_at > before.end_at + evaluation.tolerance

@@ -407,6 +407,21 @@ def test_an_alert_that_has_changed_is_kept(before: Alert | None, after: Alert) -
     assert needs_write(before, after)
 
 
+@pytest.mark.parametrize(
+    ("sum_alert", "is_news"),
+    [
+        pytest.param(_alert(PENDING), True, id="`for` runs"),
+        pytest.param(_alert(FIRING, keep_firing_since="11:59"), True, id="`keep_firing_for` runs"),
+        pytest.param(_alert(FIRING), False, id="it fires"),
+    ],
+)
+def test_the_last_decision_on_a_sum_over_tenants_is_kept_while_a_span_runs(sum_alert: Alert, *, is_news: bool) -> None:
+    """The polls of tenants are seconds apart, and a gap in what is known of the sum begins with the last one."""
+    kept = of_all(replace(sum_alert, evidence=(_comparing(),)))
+
+    assert needs_write(kept, replace(kept, evidence=(_comparing(value=Sample(NOON + _MOMENT, 120)),))) is is_news
+
+
 def test_an_alert_s_name_for_commands_never_changes() -> None:
     """People write it down: it must survive every new version."""
     assert a_key().id == "99c2eafe"
@@ -595,6 +610,7 @@ def of_all(alert: Alert) -> Alert:
         pytest.param("11:00-11:40 11:50-12:00", NO_DATA, "11:35", id="not before a poll decides"),
         pytest.param("11:00-11:30 11:35-12:00", ACTIVE, "11:35", id="one that was before the last decision"),
         pytest.param("11:00-11:20 11:38-12:00", ACTIVE, "11:35", id="none but a clock that jumped"),
+        pytest.param("11:50-12:00", ACTIVE, "11:50", id="a run that is not among those that were read"),
     ],
 )
 def test_what_was_unknown_of_a_sum_over_tenants_since_the_last_decision_does_not_count(

@@ -121,7 +121,10 @@ class Model:
         return self.tell(now, tenants) if tenants else []
 
     def poll(self, poll: Poll, now: datetime) -> list[Message]:
-        """Take in what a tenant was polled, and return what is told of it (5, 6)."""
+        """Take in what a tenant was polled, and return what is told of it (5, 6).
+
+        Silent: with whose polls a sum is told of. It is with those of its tenants, as it is evaluated with them.
+        """
         self.polls.append(poll)
         self.drop_what_is_gone(now, polled=poll.tenant if poll.counts is not None else "")
         for rule in self.rules(poll.tenant):
@@ -131,7 +134,8 @@ class Model:
                 for scope in self.scopes(rule, poll.tenant, now):
                     self.look(rule, scope, now)
         self.watch_acknowledgements(now)
-        return self.tell(now, {poll.tenant, "*"})
+        is_in_sum = any(rule.get("per") == "all" and not is_no_data(rule) for rule in self.rules(poll.tenant))
+        return self.tell(now, {poll.tenant, "*"} if is_in_sum else {poll.tenant})
 
     def sum_of_all(self, rule: Table, now: datetime) -> Scope:
         """Return the sum over the tenants of a rule (3)."""

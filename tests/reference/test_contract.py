@@ -124,6 +124,7 @@ def test_a_gap_does_not_count_towards_for_of_a_sum_over_all(notified: Tells) -> 
     notified(Story(RECEIVER + PATIENT + rule).poll(0, 200).poll(60, 200, 200))
 
 
+WEEK = 7 * 24 * 60
 SUM_OF_ALL = '[[rules]]\nname = "Sum"\nper = "all"\nwarning = { threshold = { above = 100 }, for = "10m" }\n'
 TWO_TENANTS = HEAD + '\n[tenants.globex]\nclient_id = "id2"\nclient_secret = "secret2"\n' + RECEIVER + PATIENT
 
@@ -144,6 +145,23 @@ def test_a_pause_of_one_tenant_is_one_of_the_sum_over_all(
         story = story.poll(5 * place, 200).poll(5 * place + 1, count, tenant="globex")
 
     assert reasons(notified(story)) == [(expected, "warning", "first")]
+
+
+def test_weeks_of_which_one_tenant_had_a_poll_do_not_count_towards_for_of_a_sum(notified: Tells) -> None:
+    """The sum was known last in a run that is no more among the newest ones of that tenant (2.1)."""
+    story = Story(TWO_TENANTS + SUM_OF_ALL).poll(0, 200).poll(1, 20, tenant="globex").poll(WEEK, 200)
+    story = story.poll(4 * WEEK, 200, 200, 200).poll(4 * WEEK + 1, 20, 20, 20, tenant="globex")
+
+    assert reasons(notified(story)) == [(4 * WEEK + 11, "warning", "first")]
+
+
+def test_the_seconds_between_the_last_polls_of_two_tenants_count_towards_for_of_a_sum(notified: Tells) -> None:
+    """Until the later one the sum was known, whatever comes after the pause (2.1)."""
+    story = Story(TWO_TENANTS + SUM_OF_ALL)
+    for minute in (0, 5, 50):
+        story = story.poll(minute, 200).poll(minute + 0.1, 20, tenant="globex")
+
+    assert reasons(notified(story.poll(55.1, 20, tenant="globex"))) == [(55.1, "warning", "first")]
 
 
 def test_a_pause_of_less_than_two_intervals_does_not_end_a_sum_over_all(notified: Tells) -> None:
