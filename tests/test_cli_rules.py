@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -205,7 +206,9 @@ def test_status_is_shown_again_until_it_is_interrupted(alerter: RunCommand, conf
     alerter("poll", "--config", config)
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "alerter", "status", "--watch", "--config", str(config)]
-    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+    # Where the tests themselves run in the background, SIGINT is ignored, and so it would be here.
+    heeds_ctrl_c = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, preexec_fn=heeds_ctrl_c) as process:  # noqa: PLW1509 - it takes no lock
         os.close(theirs)
         shown = b""
         while b"Ctrl-C ends" not in shown:

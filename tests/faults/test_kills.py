@@ -245,8 +245,6 @@ class Shore:
         self.tide.is_high = False
         daemon = self._start()
         daemon.wait_for("poll succeeded")
-        daemon.send(signal.SIGHUP)
-        daemon.wait_for("poll succeeded", times=2)
         with closing(Store(self.url)) as store:
             while waiting(store):
                 with suppress(subprocess.TimeoutExpired):
