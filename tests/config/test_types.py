@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from alerter.config.types import LONGEST, checked_name, key, listed, parse_duration, time_of_day, weekdays
 from alerter.config.urls import base_url
-from alerter.core.conditions import setting_text
+from alerter.humanize import setting_text
 
 
 @pytest.mark.parametrize(
