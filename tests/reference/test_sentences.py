@@ -19,6 +19,8 @@ TESTS_BY_SENTENCE: dict[str, tuple[str, ...]] = {
     "2.1 a failed or a missed poll ends a run": (
         "reference/test_contract.py::test_a_missed_poll_ends_a_run_of_coverage",
         "reference/test_contract.py::test_a_pause_of_one_tenant_is_one_of_the_sum_over_all",
+        "reference/test_contract.py::test_the_seconds_between_the_last_polls_of_two_tenants_count_towards_for_of_a_sum",
+        "reference/test_contract.py::test_weeks_of_which_one_tenant_had_a_poll_do_not_count_towards_for_of_a_sum",
         "core/test_import_merge.py::test_a_run_goes_on_across_no_failed_poll",
     ),
     "2.1 a gap of two intervals is bridged, a longer one is not": (
