@@ -474,7 +474,7 @@ def test_an_alert_that_is_over_is_listed_for_a_day(alerter: RunCommand, polled: 
 
     shown = alerter("alerts", "--config", polled)
     with closing(store_of(polled)) as store, store.write() as transaction:
-        aged = [replace(each, resolved_at=clock.now() - timedelta(days=2)) for each in transaction.alerts.load()]
+        aged = [replace(each, resolved_at=clock.now() - timedelta(days=2)) for each in transaction.alerts.load_all()]
         transaction.alerts.save(aged)
     later = alerter("alerts", "--config", polled)
     everything = alerter("alerts", "--all", "--config", polled)

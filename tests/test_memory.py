@@ -318,7 +318,7 @@ def _is_taken_for_true(remembered: CachedTenant, reader: Reader, tenant: Tenant,
     if remembered.failures is not None:
         return row.failure_count == remembered.failures.polls and now >= remembered.failures.failure.last_failed_at
     newest = remembered.coverage[-1]
-    stored = reader.polls._runs.coverage_from(row, newest.start_at)[-1]  # noqa: SLF001
+    stored = reader.polls._runs.runs_from(row.id, newest.start_at)[-1]  # noqa: SLF001
     is_newest = (from_epoch_us(stored.since), from_epoch_us(stored.until)) == (newest.start_at, newest.end_at)
     is_newest &= stored.polls == remembered.polls
     return is_newest and now >= newest.end_at

@@ -141,7 +141,7 @@ def alerts(
     choice = parse_tenant_filter(tenant, labels)
     config, now = load_without_secrets(config_path), clock.now()
     with read_store(config) as reader:
-        stored = reader.alerts.load()
+        stored = reader.alerts.load_all()
         notified = reader.notifications.states()
         active_mutes = load_active_mutes(reader, config, stored, now=now)
         accounts = look(reader, config, choice, stored, now=now) if choice.is_everything else []

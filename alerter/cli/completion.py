@@ -161,11 +161,11 @@ def _alert(alert: "Alert") -> Name:
 
 
 def _firing(reader: "Reader", _: "Config") -> Iterator[Name]:
-    return (_alert(alert) for alert in reader.alerts.load() if alert.is_firing)
+    return (_alert(alert) for alert in reader.alerts.load_live() if alert.is_firing)
 
 
 def _live(reader: "Reader", _: "Config") -> Iterator[Name]:
-    return (_alert(alert) for alert in reader.alerts.load() if alert.state != "inactive")
+    return map(_alert, reader.alerts.load_live())
 
 
 def _undelivered(reader: "Reader", _: "Config") -> Iterator[Name]:

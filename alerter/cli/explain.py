@@ -138,7 +138,7 @@ def _reasons(reader: "Reader", tenant: str) -> Sequence[str]:
 
 def _examples(reader: "Reader", tenants: Sequence[str]) -> str:
     """Return what can be typed, for the end of an error; empty where nothing was held so far."""
-    lines = [f"alerter explain {alert.key.id}" for alert in reader.alerts.load_live([])[:1]]
+    lines = [f"alerter explain {alert.key.id}" for alert in reader.alerts.load_live()[:1]]
     for tenant, held in reader.history.held_by_reason([Tenant(each) for each in tenants[:MAX_EXAMPLES]]).items():
         lines.extend(f"alerter explain {pasted(tenant)} {pasted(reason)}" for reason in list(held)[:1])
     return "\n  ".join((", such as:", *lines)) if lines else ""

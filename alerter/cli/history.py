@@ -149,7 +149,7 @@ def _bands(
     from alerter.core.charts.figure import Band  # noqa: PLC0415
 
     shown = {(series.tenant, series.reason) for series in found}
-    own = [each for each in reader.alerts.load() if (each.key.tenant, each.key.reason) in shown]
+    own = [each for each in reader.alerts.load_all() if (each.key.tenant, each.key.reason) in shown]
     firings = reader.alerts.firing_transitions([each.key for each in own], since=since)
     bands: dict[tuple[str, str], list[Band]] = {}
     for each in own:

@@ -60,7 +60,7 @@ def tenants(
     choice = parse_tenant_filter(tenant, labels, failing=failing)
     config, now = load_without_secrets(config_path), clock.now()
     with read_store(config) as reader:
-        accounts = look(reader, config, choice, reader.alerts.load(), now=now)
+        accounts = look(reader, config, choice, reader.alerts.load_live(), now=now)
         is_shared = bool(reader.leases.instances())
     accounts.sort(key=ORDERS[order])
     if as_json:

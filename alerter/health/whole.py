@@ -137,11 +137,6 @@ class Health:
         with self._lock:
             self._deliveries[delivery.target, delivery_outcome(delivery)] += 1
 
-    def completed_cycles(self) -> int:
-        """Return how many cycles were completed, of all tenants together."""
-        with self._lock:
-            return self._completed
-
     def progress(self) -> int:
         """Return a number that rises with each cycle that was completed, and while there is none to do."""
         with self._lock:

@@ -126,12 +126,6 @@ def release_claims(store: Store, *, now: datetime) -> None:
         log.warning("sent again, their sender died messages=%d", released)
 
 
-def next_delivery_at(store: Store) -> datetime | None:
-    """Return when the next delivery is due, or None where the outbox is empty."""
-    with store.read() as reader:
-        return next_due_at(reader.outbox.waiting())
-
-
 def next_attempt_due_at(store: Store) -> datetime | None:
     """Return when there is something to send, or to make a message of, or None where nothing waits for its time."""
     with store.read() as reader:
@@ -184,7 +178,7 @@ def _next_attempt(
     message = original = reader.outbox.message(head.message_id)
     if head.refused_at is not None:
         # Others may have overtaken it.
-        message = with_present_events(original, reader.alerts.load_live(()))
+        message = with_present_events(original, reader.alerts.load_live())
     return DeliveryAttempt(deliveries=(head,), message=message, digested=(original,))
 
 

@@ -230,7 +230,7 @@ def shift_after_clock_jump(store: Store, *, by: timedelta, tenants: Collection[T
     """
     with store.write() as transaction:
         own = None if tenants is None else transaction.leases.state(tenants).tenants
-        alerts = transaction.alerts.load(own)
+        alerts = transaction.alerts.load_all() if own is None else transaction.alerts.load(own)
         moved = [shift_clock(alert, by=by) for alert in alerts]
         transaction.alerts.save(after for before, after in zip(alerts, moved, strict=True) if after != before)
         transaction.notifications.save(

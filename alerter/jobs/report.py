@@ -50,7 +50,7 @@ def load_episodes(
         takes: Returns True for an alert that is wanted.
     """
     changes = [each for each in reader.alerts.firing_changes(since=span.start_at, until=span.end_at) if takes(each.key)]
-    live = [alert for alert in reader.alerts.load_live(()) if takes(alert.key)]
+    live = [alert for alert in reader.alerts.load_live() if takes(alert.key)]
     episodes = build_episodes(changes, live)
     subjects = {each.subject for each in episodes}
     return with_reactions(
@@ -147,7 +147,7 @@ def _load(
     takes = _taken_by(ways, alerting)
     with store.read() as reader:
         episodes = load_episodes(reader, week, labels_by_tenant=alerting.context.labels_by_tenant, takes=takes)
-        firing = {alert.key.subject for alert in reader.alerts.load_live(()) if alert.is_firing and takes(alert.key)}
+        firing = {alert.key.subject for alert in reader.alerts.load_live() if alert.is_firing and takes(alert.key)}
     return WeeklyReport(review=review_episodes(episodes, week), tenants=tuple(weeks), firing=len(firing))
 
 

@@ -110,7 +110,8 @@ def load_active_mutes(reader: "Reader", config: "Config", alerts: Sequence["Aler
     Args:
         reader: Holds silences and acknowledgements.
         config: Has the mute windows.
-        alerts: All that are stored: they say which tenants have no data, and which acknowledgements still hold.
+        alerts: Those of every topic that is not over: they say which tenants have no data, and which
+            acknowledgements still hold.
         now: The instant.
     """
     unseen = frozenset(alert.key.tenant for alert in alerts if alert.is_firing and alert.is_no_data)

@@ -162,7 +162,7 @@ def poll_once(config: Config, store: Store, *, is_dry: bool) -> Iterator[PollCyc
 def has_firing_alerts(store: Store) -> bool:
     """Say whether an alert is firing."""
     with store.read() as reader:
-        return any(alert.is_firing for alert in reader.alerts.load())
+        return bool(reader.alerts.firing_by_severity())
 
 
 @contextmanager

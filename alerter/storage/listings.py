@@ -209,7 +209,6 @@ _STATES = {
     "pending": _alerts.state == str(AlertState.PENDING),
     "resolved": and_(_alerts.state == str(AlertState.INACTIVE), _alerts.resolved_at.is_not(None)),
 }
-ALERT_STATES = tuple(_STATES)
 
 
 def _alerts_where(wanted: AlertFilter, found: Select[Any]) -> Select[Any]:

@@ -96,10 +96,6 @@ class PollRuns(Repository):
         tail = PackedRun.of(failure_count(tenant))
         return CurrentFailures(id=tenant.failure_id, polls=tenant.failure_count, failure=failure, tail=tail)
 
-    def coverage_from(self, tenant: Row[Any] | None, at: datetime) -> list[PollRun]:
-        """Return the run of polls that holds `at` or is the last before it, and all later ones, oldest first."""
-        return [] if tenant is None else self.runs_from(tenant.id, at)
-
     def runs_from(self, tenant_id: int, at: datetime) -> list[PollRun]:
         """Return the run of polls that holds `at` or is the last before it, and all later ones, oldest first."""
         return [run_from_row(row) for row in self._all(_COVERAGE, {"tenant_id": tenant_id, "start": at})]

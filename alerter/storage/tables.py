@@ -209,7 +209,7 @@ alerts = Table(
     "alerts",
     metadata,
     Column("digest", Text, primary_key=True),
-    Column("id", Text, nullable=False),
+    Column("id", Text, nullable=False, index=True),
     Column("subject", Text, nullable=False, index=True),
     _kind(),
     Column("rule", Text, nullable=False),

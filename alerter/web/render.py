@@ -1,7 +1,7 @@
 """Templates: Jinja2 with every value escaped, every name on one line, and no value that may be missing."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -85,8 +85,3 @@ def _iso(at: datetime) -> str:
 def local_text(at: datetime, zone: tzinfo) -> str:
     """Return an instant as a page shows it, to the minute."""
     return f"{at.astimezone(zone):%Y-%m-%d %H:%M}"
-
-
-def span_text(span: timedelta) -> str:
-    """Return a span without its seconds, once it is minutes long."""
-    return duration_text(span if span < timedelta(minutes=1) else timedelta(minutes=span // timedelta(minutes=1)))

@@ -160,6 +160,7 @@ def create_alerts() -> None:
         sqlite_where=sa.text("resolved_at IS NOT NULL"),
         postgresql_where=sa.text("resolved_at IS NOT NULL"),
     )
+    op.create_index(op.f("ix_alerts_id"), "alerts", ["id"])
     op.create_index(op.f("ix_alerts_subject"), "alerts", ["subject"])
     op.create_table(
         "transitions",

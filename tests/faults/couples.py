@@ -260,7 +260,7 @@ warning = {{ threshold = {{ above = 3000 }} }}
         with self._store.read() as reader:
             return {
                 each.key.tenant
-                for each in reader.alerts.load()
+                for each in reader.alerts.load_all()
                 if each.state is AlertState.FIRING and each.key.rule == "Backlog"
             }
 

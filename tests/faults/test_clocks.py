@@ -14,13 +14,13 @@ from alerter.core.outbox import TargetName
 from alerter.core.rules import NO_DATA_RULE_NAME
 from alerter.core.series import Tenant
 from alerter.errors import Cause, SourceUnavailable
-from alerter.jobs.deliver import next_delivery_at
 from alerter.jobs.poll import shift_after_clock_jump
 from alerter.storage import Store
 from tests.builders import a_growth, a_level, a_policy, a_rule, span
 from tests.fakes import FakeClock
 from tests.faults.ledgers import references, waiting
 from tests.faults.worlds import BREACH, QUIET, RELEASE, Target, World, a_target
+from tests.storage.stored import next_delivery_at
 
 TARGET = TargetName("secops/slack")
 LONDON = ZoneInfo("Europe/London")
@@ -55,7 +55,7 @@ def jump(world: World, size: str, direction: int) -> None:
 def alert(world: World, rule: str) -> Alert:
     """Return the alert of a rule."""
     with world.store.read() as reader:
-        [found] = [each for each in reader.alerts.load() if each.key.rule == rule]
+        [found] = [each for each in reader.alerts.load_all() if each.key.rule == rule]
     return found
 
 

@@ -16,12 +16,13 @@ from alerter.core.alerting_config import AlertingConfig
 from alerter.core.outbox import Delivery, TargetName
 from alerter.core.series import Tenant
 from alerter.errors import SourceError
-from alerter.jobs.deliver import deliver, next_delivery_at
+from alerter.jobs.deliver import deliver
 from alerter.jobs.poll import PollCycle, poll
 from alerter.notifiers.apprise import AppriseNotifier
 from alerter.storage import Store
 from tests.builders import a_policy, a_rule
 from tests.fakes import FakeClock, FakeSource
+from tests.storage.stored import next_delivery_at
 
 QUIET: Mapping[str, int] = {"Spam": 5}
 BREACH: Mapping[str, int] = {"Spam": 150}

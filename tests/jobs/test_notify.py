@@ -68,7 +68,7 @@ def test_an_alert_that_goes_on_as_it_was_is_written_once_a_minute(world: World) 
     for _ in range(7):
         world.poll(HELD, every="10s")
         with world.store.read() as reader:
-            kept += [each.value.at for alert in reader.alerts.load() for each in alert.evidence if each.value]
+            kept += [each.value.at for alert in reader.alerts.load_all() for each in alert.evidence if each.value]
 
     assert kept == [first] * 5 + [first + span("1m")] * 2
 

@@ -18,12 +18,13 @@ from alerter.core.outbox import Delivery, TargetName
 from alerter.core.rules import NO_DATA_RULE_NAME, Per, Severity
 from alerter.core.series import ALL_TENANTS, HoldReason, Tenant
 from alerter.errors import AuthenticationError, Cause, DeliveryError, SourceError, SourceUnavailable, StoreError
-from alerter.jobs.deliver import deliver, next_attempt_due_at, next_delivery_at
+from alerter.jobs.deliver import deliver, next_attempt_due_at
 from alerter.jobs.poll import PollCycle, poll, poll_dry_run, reconcile, shift_after_clock_jump
 from alerter.jobs.retention import BatchSizer, RetentionResult, apply_retention
 from alerter.storage import Store
 from tests.builders import NOON, a_growth, a_level, a_no_data, a_policy, a_route, a_rule, span
 from tests.fakes import CrashError, CrashingStore, FailingNotifier, FakeClock, FakeSource, RecordingNotifier
+from tests.storage.stored import next_delivery_at
 
 WARNING, CRITICAL = Severity.WARNING, Severity.CRITICAL
 QUIET, PENDING, FIRING = AlertState.INACTIVE, AlertState.PENDING, AlertState.FIRING
@@ -91,7 +92,7 @@ class World:
         with self.store.read() as reader:
             [found] = [
                 alert
-                for alert in reader.alerts.load()
+                for alert in reader.alerts.load_all()
                 if (alert.key.rule, alert.key.severity, alert.key.tenant) == (rule, severity, tenant)
             ]
         return found
@@ -115,7 +116,7 @@ class World:
             return (
                 reader.polls.tenants(),
                 [(reader.polls.status(tenant), reader.history.reasons(tenant)) for tenant in reader.polls.tenants()],
-                reader.alerts.load(),
+                reader.alerts.load_all(),
                 reader.alerts.transitions(),
                 reader.notifications.states(),
                 deliveries,

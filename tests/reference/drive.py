@@ -237,7 +237,7 @@ class Real:
     def alerts(self) -> list[Alert]:
         """Return the alerts that are stored."""
         with self.store.read() as reader:
-            return list(reader.alerts.load())
+            return list(reader.alerts.load_all())
 
     def deliver(self, outcomes: Mapping[str, str]) -> list[Delivery]:
         """Send what is due, and before it make messages of what no poll tells, as the service does."""

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, event, make_url, text
 
 from alerter.core.alerts import AlertState, Transition
 from alerter.core.message.content import Format, Message, MessageStatus
-from alerter.core.outbox import TargetName
+from alerter.core.outbox import TargetName, next_due_at
 from alerter.core.routes import ReceiverName, TargetId
 from alerter.core.rules import Severity
 from alerter.core.series import Series, Tenant
@@ -160,6 +160,12 @@ def an_acknowledgement(reason: str = "Spam", *, clock: str = "11:30", value: int
         comment="on it",
         acknowledged_at=at(clock),
     )
+
+
+def next_delivery_at(store: Store) -> datetime | None:
+    """Return when the next delivery is due, or None where the outbox is empty."""
+    with store.read() as reader:
+        return next_due_at(reader.outbox.waiting())
 
 
 @contextmanager

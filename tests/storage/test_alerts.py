@@ -1,5 +1,6 @@
 """What state the alerts are in, how they came to it, and what receivers were told."""
 
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 
@@ -9,7 +10,7 @@ from alerter.core.rules import Severity
 from alerter.core.series import ALL_TENANTS, Sample, Tenant
 from alerter.storage import Store
 from tests.builders import NOON, a_key, a_resolved, a_told, an_alert, at
-from tests.storage.stored import ACME, EVERY, a_transition
+from tests.storage.stored import ACME, EVERY, a_transition, explained, statements
 
 
 def test_an_alert_comes_back_exactly(store: Store) -> None:
@@ -37,7 +38,7 @@ def test_an_alert_comes_back_exactly(store: Store) -> None:
         transaction.alerts.save([alert, an_alert(AlertState.PENDING, value=None, peak=None)])
 
     with store.read() as reader:
-        assert {each.key.id: each for each in reader.alerts.load()} == {
+        assert {each.key.id: each for each in reader.alerts.load_all()} == {
             alert.key.id: alert,
             a_key().id: an_alert(AlertState.PENDING, value=None, peak=None),
         }
@@ -50,7 +51,7 @@ def test_an_alert_is_stored_under_its_key(store: Store) -> None:
         transaction.alerts.save([a_resolved()])
 
     with store.read() as reader:
-        assert sorted(reader.alerts.load(), key=lambda alert: alert.key.reason) == [
+        assert sorted(reader.alerts.load_all(), key=lambda alert: alert.key.reason) == [
             a_resolved(),
             an_alert(key=a_key(reason="Virus")),
         ]
@@ -69,7 +70,7 @@ def test_alerts_whose_ids_look_alike_are_kept_apart(store: Store) -> None:
         transaction.alerts.save(an_alert(key=key) for key in alike)
 
     with store.read() as reader:
-        assert {alert.key for alert in reader.alerts.load()} == set(alike)
+        assert {alert.key for alert in reader.alerts.load_all()} == set(alike)
 
 
 def test_an_alert_is_found_by_the_digits_that_name_it(store: Store) -> None:
@@ -124,7 +125,8 @@ def test_a_poll_reads_what_goes_on_for_its_tenants(store: Store) -> None:
 
     with store.read() as reader:
         assert {alert.key.reason for alert in reader.alerts.load([ACME, ALL_TENANTS])} == {"a", "b", "e"}
-        assert {alert.key.reason for alert in reader.alerts.load()} == {"a", "b", "c", "d", "e"}
+        assert {alert.key.reason for alert in reader.alerts.load()} == {"a", "b", "d", "e"}
+        assert {alert.key.reason for alert in reader.alerts.load_all()} == {"a", "b", "c", "d", "e"}
         assert [notified.subject.reason for notified in reader.notifications.states([ACME, ALL_TENANTS])] == ["b"]
         assert {notified.subject.reason for notified in reader.notifications.states()} == {"b", "c"}
         assert (reader.alerts.load([]), reader.notifications.states([])) == ([], [])
@@ -246,3 +248,19 @@ def test_the_transitions_into_firing_and_out_of_it_are_read_oldest_first(store: 
         found = reader.alerts.firing_transitions([a_key(), a_key(reason="Graymail")], since=at("10:00"))
 
     assert found == {a_key(): [own[1], own[4]]}
+
+
+def test_alerts_that_are_over_are_not_read_to_find_the_others(sqlite_url: str) -> None:
+    """There may be a hundred thousand of them: each look goes by an index that leaves them out."""
+    with closing(Store(sqlite_url)) as store:
+        store.upgrade()
+        with store.write() as transaction:
+            transaction.alerts.save([an_alert(), replace(a_resolved(), key=a_key(reason="Virus"))])
+        with store.read() as reader, statements() as executed:
+            reader.alerts.load()
+            reader.alerts.load_live()
+            reader.alerts.load_live({"00000000"})
+
+    scans = [step for step in explained(sqlite_url, executed) if step.startswith("SCAN")]
+    assert scans
+    assert not [step for step in scans if "_live" not in step and "_firing" not in step]

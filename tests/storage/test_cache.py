@@ -251,8 +251,8 @@ _READS = {
     "history": ("reasons held_by_tenant held_by_reason reason_names reasons_by_tenant series_for samples "
                 "samples_of_many sum_over_tenants full_history"),
     "polls": "tenants status status_by_tenant first_poll_at failure_at",
-    "alerts": ("load load_live firing_changes by_id by_id_prefix firing_by_severity counts_by_state transitions "
-               "firing_transitions"),
+    "alerts": ("load load_all load_live firing_changes by_id by_id_prefix firing_by_severity counts_by_state "
+               "transitions firing_transitions"),
     "notifications": "states states_of tenants_notified_of_firing hourly_limits open_groups due_groups next_flush_at",
     "outbox": ("waiting sent_times message has_message deliveries deliveries_for_alerts waiting_count "
                "backlog_by_target targets was_overtaken outages delivery"),

@@ -177,7 +177,7 @@ def test_only_the_count_of_an_alert_is_written_later(
     delaying.save_polls()
 
     with closing(Store(sqlite_url)) as other, other.read() as reader:
-        assert reader.alerts.load() == [alert]
+        assert reader.alerts.load_all() == [alert]
 
 
 def test_a_transition_needs_the_database(delaying: Store) -> None:

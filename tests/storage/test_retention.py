@@ -180,7 +180,7 @@ def test_an_alert_goes_when_nothing_depends_on_it(
     assert prune(store) == ([] if stays else [2])
 
     with store.read() as reader:
-        assert (len(reader.alerts.load()), len(reader.notifications.states())) == ((1, 1) if stays else (0, 0))
+        assert (len(reader.alerts.load_all()), len(reader.notifications.states())) == ((1, 1) if stays else (0, 0))
 
 
 def test_an_end_that_a_mute_hides_is_not_forgotten_before_it_is_told(store: Store) -> None:

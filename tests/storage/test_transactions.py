@@ -36,7 +36,7 @@ def test_a_cycle_that_fails_leaves_nothing(store: Store) -> None:
         cycle()
 
     with store.read() as reader:
-        assert (reader.polls.tenants(), reader.alerts.load()) == ([], [])
+        assert (reader.polls.tenants(), reader.alerts.load_all()) == ([], [])
 
 
 def test_a_killed_process_leaves_nothing_half_written(store: Store, database_url: str) -> None:
@@ -55,7 +55,7 @@ def test_a_killed_process_leaves_nothing_half_written(store: Store, database_url
     _, series = tenant_series(store)
     assert series["Spam"].changes[-1].count == 1
     with store.read() as reader:
-        assert reader.alerts.load() == []
+        assert reader.alerts.load_all() == []
     poll(store, "12:00", Spam=2)
     store.check_integrity()
 

@@ -220,7 +220,7 @@ def _form(
 
 def matches_now(view: View, matcher: AlertMatcher) -> list[Alert]:
     """Return the alerts of this moment that a silence would be for, the worst first."""
-    live = view.reader.alerts.load_live([])
+    live = view.reader.alerts.load_live()
     found = (each for each in live if each.state is not AlertState.INACTIVE and _is_matched(view, matcher, each))
     return sorted(found, key=worst_first)
 

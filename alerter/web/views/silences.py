@@ -57,7 +57,7 @@ def silences_in(view: View, state: str) -> list[Silence]:
 
 
 def _others(view: View) -> dict[str, object]:
-    live = view.reader.alerts.load_live([])
+    live = view.reader.alerts.load()
     mutes = load_active_mutes(view.reader, view.config, live, now=view.now)
     acknowledged = sorted(mutes.acknowledgements(live), key=lambda pair: pair[1].acknowledged_at)[:_MAX_ACKNOWLEDGED]
     return {
