@@ -10,6 +10,7 @@ from alerter.core.message.content import Message
 from alerter.core.message.digest import build_digest_message, build_fallback_message
 from alerter.core.message.render import short, with_present_events
 from alerter.core.outbox import (
+    CLAIM_TIMEOUT,
     Delivery,
     TargetName,
     after_failure,
@@ -87,9 +88,13 @@ def deliver(
         name = delivery.target if alerting is None else name_by_target.get(delivery.target_id)
         return None if name is None else urls.get(name)
 
+    def claimed(target: TargetId) -> DeliveryAttempt | None:
+        is_known = alerting is None or target in name_by_target
+        return _claim(store, target, alerting, is_known=is_known, now=clock())
+
     def run(target: TargetId) -> list[Delivery]:
         tried: list[Delivery] = []
-        while not is_stopping() and (attempt := _claim(store, target, alerting, now=clock())) and may_send():
+        while not is_stopping() and (attempt := claimed(target)) and may_send():
             after, error = _attempt(attempt, notifier, url_of(attempt.deliveries[0]), clock=clock)
             _record(store, attempt, after, error, alerting, now=clock())
             tried.extend(after)
@@ -137,16 +142,23 @@ def next_attempt_due_at(store: Store) -> datetime | None:
     return min((at for at in due if at is not None), default=None)
 
 
-def _claim(store: Store, target: TargetId, alerting: AlertingConfig | None, *, now: datetime) -> DeliveryAttempt | None:
+def _claim(
+    store: Store, target: TargetId, alerting: AlertingConfig | None, *, is_known: bool, now: datetime
+) -> DeliveryAttempt | None:
     """Return what to take to a target now, claimed so that nobody else does; None where nothing is due there.
 
-    In one transaction, so that of two runs at the same time one alone gets it.
+    In one transaction, so that of two runs at the same time one alone gets it. While instances have different
+    configurations, one that does not know the target leaves it to those that may, until it is clear that none does.
     """
     with store.write() as transaction:
-        if not transaction.leases.state().is_member:
+        lease_state = transaction.leases.state()
+        if not lease_state.is_member:
             return None
         attempt = _next_attempt(transaction, target, alerting, now=now)
         if attempt is None:
+            return None
+        is_overdue = now - attempt.deliveries[0].next_attempt_at > CLAIM_TIMEOUT
+        if not (is_known or lease_state.configs_match or is_overdue):
             return None
         attempt = replace(attempt, deliveries=tuple(claim(each, now=now) for each in attempt.deliveries))
         for delivery in attempt.deliveries:

@@ -384,6 +384,42 @@ def test_an_outage_of_a_target_that_one_of_them_does_not_know_is_kept(sharers: t
         assert [*reader.outbox.outages()] == [TargetId(SLACK)]
 
 
+def reconfigure(sharer: Sharer, alerting: AlertingConfig) -> None:
+    """Give an instance another configuration than the others have."""
+    sharer.alerting = alerting
+    sharer.member = replace(sharer.member, configuration="changed")
+    sharer.store.use_leases_of(sharer.member)
+    sharer.renew()
+
+
+def test_a_message_to_a_url_that_another_instance_does_not_know_is_left_to_the_one_that_does(
+    sharers: tuple[Sharer, Sharer],
+) -> None:
+    """Otherwise it would fail there, and wait for up to half an hour before it is tried where it can succeed."""
+    one, other = sharers
+    reconfigure(other, a_policy(a_rule(), tenants=TENANTS, receivers={"mail": [MAIL]}))
+    one.poll({"acme": 150})
+
+    assert other.deliver() == []
+    assert len(one.deliver()) == 1
+
+
+def test_a_message_to_a_url_that_nobody_knows_fails_although_configurations_differ(
+    sharers: tuple[Sharer, Sharer],
+) -> None:
+    """Whoever knew it would have taken it within a minute: what cannot be sent must be seen."""
+    one, other = sharers
+    reconfigure(other, a_policy(a_rule(), tenants=TENANTS, receivers={"mail": [MAIL]}))
+    one.poll({"acme": 150})
+    one.clock.forward("1m")
+    assert other.deliver() == []
+    one.clock.forward("1s")
+
+    assert len(other.deliver()) == 1
+    with other.store.read() as reader:
+        assert "no longer in the configuration" in reader.outbox.waiting()[0].last_error
+
+
 def test_history_is_kept_by_the_leader_alone(sharers: tuple[Sharer, Sharer]) -> None:
     """Two that prune the same would be in each other's way."""
     one, other = sharers
