@@ -1,10 +1,12 @@
 """Two real daemons on one real PostgreSQL, what befalls them, and the book in which all of it stands.
 
-Each daemon has its own way to the database (a proxy that can be cut) and its own paths at the receivers, by which is
-known who sent what. Tenants are well and ill in turn, each time with a number of its own that is told once at the
-beginning and once at the end: a breach lasts until it is stored as firing, and its end until that is stored.
+Each daemon has its own way to the database (a proxy that can be cut) and its own HTTP proxy to the receivers, by which
+is known who sent what: their configurations must be the same, or neither sends what the other planned. Tenants are well
+and ill in turn, each time with a number of its own that is told once at the beginning and once at the end: a breach
+lasts until it is stored as firing, and its end until that is stored.
 """
 
+import os
 import random
 import signal
 import threading
@@ -122,8 +124,10 @@ class Couple:
             )
             for account in self._accounts
         ]
-        self._sink: HttpSink = self._stack.enter_context(http_sink())
-        self._sink.posts = self._posts = TimedPosts()
+        self._sinks: list[HttpSink] = [self._stack.enter_context(http_sink()) for _ in range(2)]
+        self._posts = [TimedPosts() for _ in self._sinks]
+        for sink, posts in zip(self._sinks, self._posts, strict=True):
+            sink.posts = posts
         database = make_url(url)
         socket_file = Path(str(database.query["host"])) / ".s.PGSQL.5432"
         self._proxies = [self._stack.enter_context(a_proxy(socket_file)) for _ in range(2)]
@@ -145,8 +149,7 @@ class Couple:
             for number, each in enumerate(self._mimecasts)
         )
         receivers = "".join(
-            f'[receivers.{name}]\nurls = ["json://127.0.0.1:{self._sink.port}/{half}/{name}"]\nmax_per_hour = 100000\n'
-            for name in RECEIVERS
+            f'[receivers.{name}]\nurls = ["json://sink.example/{name}"]\nmax_per_hour = 100000\n' for name in RECEIVERS
         )
         return f"""
 [service]
@@ -164,7 +167,9 @@ warning = {{ threshold = {{ above = 3000 }} }}
 """
 
     def _start(self, half: int) -> Daemon:
-        daemon = Daemon(self._configs[half])
+        proxy = f"http://127.0.0.1:{self._sinks[half].port}"
+        environment = {**os.environ, "no_proxy": "127.0.0.1"}  # noqa: TID251 - of a child
+        daemon = Daemon(self._configs[half], environment | {"http_proxy": proxy})
         self._stack.callback(daemon.end, signal.SIGKILL)
         return daemon
 
@@ -286,7 +291,7 @@ warning = {{ threshold = {{ above = 3000 }} }}
             faults=Counter(fault.kind for fault in self.faults),
             breaches=self.breaches.total(),
             messages=len(planned),
-            arrivals=len(self._posts),
+            arrivals=sum(map(len, self._posts)),
         )
         book.problems += [f"still waiting: {each.message_id}" for each in waiting(self._store)]
         book.problems += self._problems_of_alerts(transitions)
@@ -329,15 +334,15 @@ warning = {{ threshold = {{ above = 3000 }} }}
     def _compare(self, book: Book, receiver: str, planned: list[str]) -> None:
         """Find what did not arrive, and what arrived again without having been in flight at a fault."""
         arrived: dict[str, list[tuple[float, int]]] = {}
-        for (path, body), took_at in zip(self._posts, self._posts.seconds, strict=True):
-            _, sender, name = path.strip().split("/")
-            if name == receiver:
-                arrived.setdefault(reference_in(str(body), planned), []).append((took_at, int(sender)))
+        for half, posts in enumerate(self._posts):
+            for (path, body), took_at in zip(posts, posts.seconds, strict=True):
+                if path.rstrip("/").endswith(f"/{receiver}"):
+                    arrived.setdefault(reference_in(str(body), planned), []).append((took_at, half))
         missing = self._own(receiver) - arrived.keys()
         book.problems += [f"{receiver} was never told {each}" for each in sorted(missing)]
         used: set[RequestError] = set()
         for reference, times in arrived.items():
-            for seconds, half in times[:-1]:
+            for seconds, half in sorted(times)[:-1]:
                 book.repeats += 1
                 left = (each for each in self.faults if each not in used)
                 fault = next((each for each in left if _explains(each, seconds, half)), None)
