@@ -39,7 +39,7 @@ from apprise.conversion import convert_between
 from apprise.manager_plugins import NotificationManager
 from apprise.plugins.base import NotifyBase
 from apprise.plugins.email.base import PGP_MODE_DEFAULT
-from apprise.result import NotifyAttempt, NotifyResult
+from apprise.result import NotifyAttempt
 
 from alerter.core.message.content import EventAction, Format, Message, MessageStatus, OnCallEvent
 from alerter.core.message.text import Room, fit
@@ -47,6 +47,7 @@ from alerter.core.rules import Severity
 from alerter.errors import DeliveryError
 from alerter.health import ChartOutcome
 from alerter.network.probe import Endpoint
+from alerter.network.proxies import proxy_to
 from alerter.network_settings import fault_on_the_way
 from alerter.notifiers.endpoints import apprise_endpoint
 from alerter.notifiers.failures import REFUSED, failure_text
@@ -175,7 +176,11 @@ class AppriseNotifier:
         offered = None if isinstance(service, SlackPlugin) else picture
         result = self._send(service, url, title, text, _TYPE_BY_STATUS[message.status], picture=offered)
         if picture is not None:
-            refusal = service.upload(picture) if isinstance(service, SlackPlugin) else self._first_failure(result, url)
+            refusal = (
+                service.upload(picture)
+                if isinstance(service, SlackPlugin)
+                else self._first_failure(result, service, url)
+            )
             self._note_picture(message, url, refusal)
 
     def _picture(self, message: Message, service: NotifyBase, url: str) -> Picture | None:
@@ -218,9 +223,9 @@ class AppriseNotifier:
         )
         if result.status is AppriseResultStatus.SUCCESS:
             return result
-        failure = self._failure(result, url)
+        failure = self._failure(result, service, url)
         is_by_http = not isinstance(service, MailPlugin) and " answered " not in failure
-        if is_by_http and (fault := fault_on_the_way("https" if service.secure else "http")):
+        if is_by_http and (fault := fault_on_the_way(_scheme(service))):
             failure = f"{service.service_name} cannot be reached: {fault}"
         if isinstance(service, MailPlugin) and service.refusals:
             failure = f"{service.service_name} {self._redactor.redacted(service.refused())}"
@@ -296,24 +301,36 @@ class AppriseNotifier:
         own = Redactor(url_parts(url))
         return lambda text: own.redacted(self._redactor.redacted(text))
 
-    def _first_failure(self, result: AppriseResult, url: str) -> str:
+    def _first_failure(self, result: AppriseResult, service: NotifyBase, url: str) -> str:
         """Return why the first attempt of a delivery failed, in one line; empty if it did not."""
-        service = next(iter(result))
-        first = service.attempts[0]
+        first = next(iter(result)).attempts[0]
         return "" if first.status is AppriseResultStatus.SUCCESS else self._text_of(service, first, url)
 
-    def _failure(self, result: AppriseResult, url: str) -> str:
+    def _failure(self, result: AppriseResult, service: NotifyBase, url: str) -> str:
         """Return why a delivery failed, in one line."""
         if result.status is AppriseResultStatus.TIMEOUT:
             return f"no answer within {self._delivery_timeout:g} s; the message may still arrive"
-        service = next(iter(result), None)
-        if service is None:
+        sent = next(iter(result), None)
+        if sent is None:
             return f"Apprise sent nothing: {result.status.name}"
-        return self._text_of(service, service.attempts[-1], url)
+        return self._text_of(service, sent.attempts[-1], url)
 
-    def _text_of(self, service: NotifyResult, attempt: NotifyAttempt, url: str) -> str:
+    def _text_of(self, service: NotifyBase, attempt: NotifyAttempt, url: str) -> str:
         records = [(entry.level, entry.message) for entry in attempt.logs]
-        return f"{service.name} {failure_text(records, self._without_secrets(url))}"
+        return f"{service.service_name} {failure_text(records, self._without_secrets(url), _proxy_to(service))}"
+
+
+def _scheme(service: Any) -> str:  # noqa: ANN401 - Apprise's plugin, whose types say less than there is
+    return "https" if service.secure or not service.protocol else "http"  # some have no insecure form
+
+
+def _proxy_to(service: NotifyBase) -> str:
+    """Return what the proxy is called that leads to a service; empty where none does."""
+    if isinstance(service, MailPlugin):
+        return ""
+    endpoint = apprise_endpoint(service)
+    # Where the host is a secret of Apprise's, it is none that could be named as an exception.
+    return proxy_to("host.invalid" if endpoint is None else endpoint.host, _scheme(service))
 
 
 def picture_problem(service: NotifyBase) -> str:

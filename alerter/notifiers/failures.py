@@ -2,9 +2,11 @@
 
 import re
 from ast import literal_eval
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Final
+
+from alerter.network.proxies import TUNNEL_REFUSED, answer_text
 
 _STATUS = re.compile(r"error=(\d{3})\b")
 _REPLY = re.compile(r"Response Details:\s*(b['\"].*)", re.DOTALL)
@@ -22,21 +24,54 @@ _WORDS_BY_SYMPTOM: Final = {
     "name resolution": "cannot be reached: its host name cannot be resolved",
     "efused": "cannot be reached: connection refused",
     "nreachable": "cannot be reached: no route to it",
-    "roxy": "cannot be reached: the proxy failed",
     "closed": "broke off the connection",
     "aborted": "broke off the connection",
     "reset": "broke off the connection",
 }
 
 
-def failure_text(records: Iterable[tuple[str, str]], redacted: Callable[[str], str]) -> str:
+#: What a proxy does that leads nowhere, by the same texts; the first that is found counts.
+_PROXY_WORDS_BY_SYMPTOM: Final = {
+    "NameResolution": "has a name that does not resolve",
+    "CERTIFICATE_VERIFY_FAILED": "shows a certificate that is refused",
+    "only use HTTP": "speaks no TLS: write http:// and not https:// before its name",
+    "efused": "refuses the connection",
+    "timed out": "does not answer",
+    "without response": "closes the connection without an answer",
+    "reset": "closes the connection without an answer",
+}
+
+
+def failure_text(records: Iterable[tuple[str, str]], redacted: Callable[[str], str], proxy: str = "") -> str:
     """Return the rest of a sentence that begins with the service's name.
 
     Args:
         records: Level and message of each, oldest first.
         redacted: Leaves the secrets out of a text.
+        proxy: What the proxy is called that leads to the service; empty for none.
     """
     messages = [message for _, message in records]
+    if proxy and (failure := _proxy_failure(messages)):
+        return f"cannot be reached: {proxy} {failure}"
+    text = _failure_text(records, messages, redacted)
+    return f"{text} ({proxy.rstrip(',')} is in between)" if proxy and " answered " not in f" {text}" else text
+
+
+def _proxy_failure(messages: Sequence[str]) -> str:
+    """Return what a proxy did in place of leading on; empty where it may have led on."""
+    text = " ".join(messages)
+    if found := re.search(TUNNEL_REFUSED, text):
+        return answer_text(found[1])
+    if "error=407" in text:
+        return answer_text("407")  # nobody but a proxy says so
+    if "ProxyError(" not in text:
+        return ""
+    return next(
+        (words for symptom, words in _PROXY_WORDS_BY_SYMPTOM.items() if symptom in text), "lets nothing through"
+    )
+
+
+def _failure_text(records: Iterable[tuple[str, str]], messages: Sequence[str], redacted: Callable[[str], str]) -> str:
     if statuses := [found[1] for message in messages if (found := _STATUS.search(message))]:
         return f"answered {statuses[-1]}{_reply(messages, redacted)}"
     errors = [message for message in messages if SOCKET_ERROR in message or "refused" in message]

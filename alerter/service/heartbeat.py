@@ -31,6 +31,7 @@ from alerter.errors import DeliveryError
 from alerter.health import PingOutcome
 from alerter.network.deadline import HeldSession, RequestDeadline, proxies_for, without_netrc
 from alerter.network.dialer import Dialer
+from alerter.network.proxies import is_of_proxy, proxy_failure
 from alerter.network_settings import fault_on_the_way
 
 log = logging.getLogger(__name__)
@@ -284,6 +285,8 @@ def _said_of(error: Exception, patience: PingTimeouts, *, scheme: str) -> str:
     is_of_setting = isinstance(error, _OF_SETTINGS) or "CA certificate bundle" in str(error)
     if is_of_setting and (fault := fault_on_the_way(scheme)):
         return fault
+    if is_of_proxy(error):
+        return proxy_failure(error, scheme)
     said = next((words for kind, words in _SAID if isinstance(error, kind)), f"not sent: {type(error).__name__}")
     return said.format(patience=patience)
 
@@ -299,7 +302,6 @@ _OF_SETTINGS: Final = (
 #: The first that fits counts: some of these errors are kinds of others.
 _SAID: Final[tuple[tuple[type[Exception], str], ...]] = (
     (requests.exceptions.SSLError, "the TLS connection failed: check its certificate, and REQUESTS_CA_BUNDLE"),
-    (requests.exceptions.ProxyError, "the proxy did not let it through"),
     (requests.exceptions.ConnectTimeout, "no connection within {patience.connect:g} s"),
     (requests.exceptions.Timeout, "no answer within {patience.read:g} s"),
     (requests.exceptions.ConnectionError, "it cannot be reached, or cut the connection"),

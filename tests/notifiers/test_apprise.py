@@ -4,6 +4,7 @@ import email
 import email.policy
 import json
 import logging
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import suppress
@@ -26,6 +27,7 @@ from alerter.notifiers.apprise import AppriseNotifier, scheme
 from alerter.notifiers.plugins import SlackPlugin
 from alerter.redaction import Redactor
 from tests.messages import MESSAGES
+from tests.raw_servers import RawServer, read_request
 from tests.servers import HttpSink, SmtpSink, http_sink, smtp_sink
 
 NOON = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
@@ -835,3 +837,73 @@ def test_a_setting_of_the_environment_that_is_wrong_is_named(
         error = refusal(f"jsons://{host}")
 
     assert str(error).startswith(f"JSON cannot be reached: {said}")
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        pytest.param(
+            b"HTTP/1.1 407 Who\r\n\r\n",
+            "cannot be reached: {proxy}, answers HTTP 407: it wants a user name and a password",
+            id="one that asks for a login",
+        ),
+        pytest.param(
+            b"HTTP/1.1 403 No\r\n\r\n", "cannot be reached: {proxy}, answers HTTP 403", id="one that forbids it"
+        ),
+        pytest.param(
+            b"", "broke off the connection ({proxy} is in between)", id="one that hangs up, or the service does"
+        ),
+    ],
+)
+@pytest.mark.parametrize("url", ["jsons://hook.example/x", "slack://T0AAAAAAA/B0BBBBBBB/cccccccccccccccccccccccc"])
+def test_a_proxy_that_lets_nothing_through_is_named_in_place_of_the_service(
+    monkeypatch: pytest.MonkeyPatch, url: str, reply: bytes, said: str
+) -> None:
+    """Whoever reads it looks at the right machine; the proxy's password is not shown."""
+
+    def play(connection: socket.socket) -> None:
+        read_request(connection)
+        connection.sendall(reply)
+
+    with RawServer(play) as proxy:
+        address = proxy.url.removeprefix("http://")
+        monkeypatch.setenv("https_proxy", f"http://someone:secret@{address}")
+        error = refusal(url)
+
+    name = "Slack" if url.startswith("slack") else "JSON"
+    assert str(error) == f"{name} {said.format(proxy=f'the proxy of https_proxy, {address}')}"
+
+
+@pytest.mark.parametrize(
+    ("proxy", "said"),
+    [
+        pytest.param("http://127.0.0.1:1", "the proxy of http_proxy, 127.0.0.1:1, refuses the connection", id="nobody"),
+        pytest.param(
+            "http://proxy.invalid:1", "the proxy of http_proxy, proxy.invalid:1, has a name that does not", id="no name"
+        ),
+    ],
+)
+def test_a_proxy_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, proxy: str, said: str) -> None:
+    """It is the proxy that refuses, or has no address."""
+    monkeypatch.setenv("http_proxy", proxy)
+
+    assert str(refusal("json://hook.example")).startswith(f"JSON cannot be reached: {said}")
+
+
+def test_a_proxy_that_hides_behind_the_status_of_a_service_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without TLS a proxy answers in the service's place; 407 is a proxy's word alone."""
+    with http_sink() as proxy:
+        proxy.status = 407
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
+        error = refusal("json://hook.example")
+
+    assert "the proxy of http_proxy" in str(error)
+    assert "answers HTTP 407" in str(error)
+
+
+def test_a_proxy_is_not_blamed_where_none_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment excepts the host."""
+    monkeypatch.setenv("http_proxy", "http://proxy.invalid:1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+    assert str(refusal("json://127.0.0.1:1")) == "JSON cannot be reached: connection refused"

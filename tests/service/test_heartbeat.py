@@ -403,7 +403,12 @@ def test_a_bug_does_not_end_the_heartbeat(
     [
         pytest.param("HTTPS_PROXY", "htp://proxy.example:1", "HTTPS_PROXY cannot be used: ", id="an unknown scheme"),
         pytest.param("HTTPS_PROXY", "http://127.0.0.1:port", "HTTPS_PROXY cannot be used: ", id="a port that is none"),
-        pytest.param("HTTPS_PROXY", "http://127.0.0.1:1", "the proxy did not let it through", id="nobody there"),
+        pytest.param(
+            "HTTPS_PROXY",
+            "http://127.0.0.1:1",
+            "the proxy of HTTPS_PROXY, 127.0.0.1:1, refuses the connection",
+            id="nobody there",
+        ),
         pytest.param(
             "REQUESTS_CA_BUNDLE", "/nowhere/ca.pem", "REQUESTS_CA_BUNDLE names /nowhere/ca.pem, ", id="no file"
         ),

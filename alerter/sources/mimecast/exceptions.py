@@ -5,11 +5,9 @@ whatever a server sent; so the whole chain is searched, and only its meaning goe
 """
 
 import http.client
-import re
 import socket
 import ssl
-from collections.abc import Callable, Iterator
-from traceback import walk_tb
+from collections.abc import Callable
 
 import requests
 import urllib3
@@ -17,7 +15,8 @@ from urllib3.exceptions import HTTPError
 
 from alerter.errors import Cause
 from alerter.network.dialer import Unanswered
-from alerter.network_settings import fault_of_authorities, fault_on_the_way, proxy_address, proxy_setting
+from alerter.network.proxies import is_of_proxy, is_system, links, proxy_failure, tunnel_answer
+from alerter.network_settings import fault_of_authorities, fault_on_the_way
 from alerter.sources.mimecast.request_error import RequestError, RetryAction
 
 #: What Mimecast speaks; http is for this machine alone, to which no proxy leads.
@@ -26,71 +25,21 @@ _SCHEME = "https"
 
 def classify_exception(error: BaseException) -> RequestError:
     """Return what an exception of the HTTP libraries means, found in the chain that they wrap it into."""
-    links = tuple(_links(error))
-    if any(map(_is_of_tunnel, links)):
+    if is_of_proxy(error):
         return _proxy(error)
+    chain = tuple(links(error))
     for kinds, fault in _FAULT_BY_KIND:
-        for link in links:
+        for link in chain:
             if isinstance(link, kinds):
                 return fault(link)
     return _broken(error)
 
 
-def _is_of_tunnel(link: BaseException) -> bool:
-    """Return whether it was raised while a proxy was asked to lead on: until it has answered, nobody else is there."""
-    return any(frame.f_code.co_name == "_tunnel" for frame, _ in walk_tb(link.__traceback__))
-
-
-def _is_system(link: BaseException) -> bool:
-    """Return whether the system itself raised it; the exceptions of requests are OSErrors too."""
-    return isinstance(link, OSError) and not isinstance(link, requests.RequestException)
-
-
-def _links(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and everything that it wraps, in whichever way, outermost first."""
-    seen: set[int] = set()
-    waiting: list[object] = [error]
-    while waiting:
-        link = waiting.pop(0)
-        if isinstance(link, BaseException) and id(link) not in seen:
-            seen.add(id(link))
-            yield link
-            waiting += [*link.args, getattr(link, "reason", None), link.__cause__, link.__context__]
-
-
 def _proxy(link: BaseException) -> RequestError:
     if fault := fault_on_the_way(_SCHEME):
         return RequestError(Cause.UNREACHABLE, fault)
-    setting = proxy_setting(_SCHEME)
-    which = "the proxy" if setting is None else f"the proxy of {setting.name}, {proxy_address(setting)},"
-    texts = [str(each) for each in _links(link) if type(each) is OSError]
-    if answer := re.search(r"Tunnel connection failed: (\d{3})", " ".join(texts)):
-        wants = ": it wants a user name and a password" if answer[1] == "407" else ""
-        return RequestError(Cause.UNREACHABLE, f"{which} answers HTTP {answer[1]}{wants}")
-    return RequestError(Cause.UNREACHABLE, f"{which} {_why_no_proxy(link)}", remedy=RetryAction.RETRY)
-
-
-def _why_no_proxy(link: BaseException) -> str:
-    """Return why a proxy cannot be talked to, of the innermost that is known of it."""
-    links = tuple(_links(link))
-    for kinds, text in _NO_PROXY:
-        if any(isinstance(each, kinds) for each in links):
-            return text
-    system = next((each for each in links if _is_system(each)), None)
-    strerror = system.strerror if isinstance(system, OSError) else None
-    return f"cannot be reached: {strerror.lower()}" if strerror else "lets nothing through"
-
-
-#: What each kind of exception means on the way to a proxy; the first that is found counts.
-_NO_PROXY: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
-    ((socket.gaierror, urllib3.exceptions.NameResolutionError), "has a name that does not resolve"),
-    ((ssl.SSLCertVerificationError,), "shows a certificate that is refused"),
-    ((ssl.SSLError,), "speaks no TLS: write http:// and not https:// before its name"),
-    ((ConnectionRefusedError,), "refuses the connection"),
-    ((TimeoutError, urllib3.exceptions.TimeoutError), "does not answer"),
-    ((http.client.RemoteDisconnected,), "closes the connection without an answer"),
-    ((http.client.HTTPException,), "does not speak HTTP as it should"),
-)
+    remedy = RetryAction.NONE if tunnel_answer(link) else RetryAction.RETRY
+    return RequestError(Cause.UNREACHABLE, proxy_failure(link, _SCHEME), remedy=remedy)
 
 
 def _dns(link: BaseException) -> RequestError:
@@ -118,14 +67,14 @@ def _tls(link: BaseException) -> RequestError:
 
 
 def _timeout(link: BaseException) -> RequestError:
-    unanswered = next((each for each in _links(link) if isinstance(each, Unanswered)), None)
+    unanswered = next((each for each in links(link) if isinstance(each, Unanswered)), None)
     said = "no connection or no answer in time" if unanswered is None else f"no connection: {unanswered.strerror}"
     return RequestError(Cause.TIMEOUT, said, remedy=RetryAction.RETRY)
 
 
 def _broken(link: BaseException) -> RequestError:
     """Return what the operating system says of a connection, where it says anything."""
-    system = next((inner for inner in _links(link) if _is_system(inner)), None)
+    system = next((inner for inner in links(link) if is_system(inner)), None)
     if system is None:
         return _unknown(link)
     if "CA certificate bundle" in str(system):
@@ -172,7 +121,6 @@ _FAULT_BY_KIND: tuple[tuple[tuple[type[BaseException], ...], Callable[[BaseExcep
         (requests.exceptions.InvalidProxyURL, requests.exceptions.InvalidSchema, urllib3.exceptions.ProxySchemeUnknown),
         _proxy_setting,
     ),
-    ((requests.exceptions.ProxyError, urllib3.exceptions.ProxyError), _proxy),
     ((socket.gaierror,), _dns),
     ((ssl.SSLCertVerificationError,), _certificate),
     ((ssl.SSLError, requests.exceptions.SSLError, urllib3.exceptions.SSLError), _tls),
