@@ -1,4 +1,4 @@
-"""What a proxy did to a request that it should have led on: an exception of the HTTP libraries in, words out.
+"""Proxies that let nothing through: an exception of the HTTP libraries in, words out.
 
 The libraries wrap one another's exceptions three and four deep, and blame the host that was asked for; so the whole
 chain is searched, and the proxy is named by the setting that it comes from.
@@ -38,7 +38,7 @@ def proxy_failure(error: BaseException, scheme: str) -> str:
 
 
 def answer_text(status: str) -> str:
-    """Return that a proxy answered itself, in place of whoever was asked for."""
+    """Return that a proxy answered itself, in place of the host that was asked for."""
     wants = ": it wants a user name and a password" if status == "407" else ""
     return f"answers HTTP {status}{wants}"
 
