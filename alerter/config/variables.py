@@ -143,16 +143,20 @@ class Variables:
         prefixes = self._reach_of(path).prefixes
         if prefixes is not None and not name.startswith(prefixes):
             raise _Missing(f"{_out_of_reach(name, prefixes)}; ${{file:PATH}} reads a file beside this one")
-        value = self._of_name(name)
+        value = self._of_name(name, path)
         if not value.strip():
             raise _Unknown(f"{name} is set, but to nothing")
         return value
 
-    def _of_name(self, name: str) -> str:
+    def _of_name(self, name: str, path: KeyPath) -> str:
         credential = self._credentials.file_for(name)
         if credential is not None:
             self.files[credential] = None
-            return self._read(credential, f"the credential {name}")
+            value = self._read(credential, f"the credential {name}")
+            # In a folder for its owner alone the mode of a file means nothing.
+            if is_readable_by_everyone(credential) and credential.parent.stat().st_mode & stat.S_IXOTH:
+                self._problems.warn(path, f"{WORLD_READABLE} the file {credential}: chmod o-r")
+            return value
         if name in self._environ:
             return self._environ[name]
         hint = suggestion(name, self._environ, likeness=SAME_NAME)

@@ -69,6 +69,21 @@ def test_a_file_of_a_secret_that_everyone_may_read_has_failed(tmp_path: Path) ->
     assert f"everyone may read the file {tmp_path}/secret: chmod o-r" in found[0].text
 
 
+def test_a_credential_that_everyone_may_read_has_failed(tmp_path: Path) -> None:
+    """But in a folder for its owner alone, where the mode of a file means nothing."""
+    folder = tmp_path / "credentials"
+    folder.mkdir(mode=0o755)
+    a_secret(folder, mode=0o644)
+    tables, environ = (BY_FILE.replace("file:", ""), RECEIVER, RULE), {"CREDENTIALS_DIRECTORY": str(folder)}
+
+    open_to_all = list(check_files(a_config(tmp_path, *tables, environ=environ)))
+    folder.chmod(0o700)
+    shut = list(check_files(a_config(tmp_path, *tables, environ=environ)))
+
+    assert (outcomes(open_to_all), outcomes(shut)) == ([FAILED, OK], [OK, OK])
+    assert f"everyone may read the file {folder}/secret: chmod o-r" in open_to_all[0].text
+
+
 def test_a_file_that_everyone_may_change_has_failed(tmp_path: Path) -> None:
     """Whoever can write the configuration can run it their way."""
     found = list(check_files(a_config(tmp_path, mode=0o602)))
