@@ -59,6 +59,8 @@ from tests.raw_servers import RawServer, no_play, read_request, trickle
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 ACME = Tenant("acme")
+#: What the simulator's pages are quoted with.
+TITLED = " (a page titled 'Nothing here')"
 GRAYMAIL = HoldReason("Graymail")
 OAUTH = OAuthKeys(client_id=SIMULATOR_CLIENT_ID, client_secret=SIMULATOR_CLIENT_SECRET)
 SIGNING = SigningKeys(
@@ -345,10 +347,16 @@ def test_a_hang_leaves_room_for_a_second_attempt(simulator: Simulator) -> None:
             (RateLimited, Cause.RATE_LIMITED, "HTTP 429 (Over throttling limit (10000/hour)); it asks to wait 60 s"),
             id="a rate limit",
         ),
-        pytest.param(Misbehaviour.WRONG_HOST, (UnexpectedResponse, Cause.WRONG_HOST, "HTTP 404"), id="another host"),
+        pytest.param(
+            Misbehaviour.WRONG_HOST, (UnexpectedResponse, Cause.WRONG_HOST, f"HTTP 404{TITLED}"), id="another host"
+        ),
         pytest.param(
             Misbehaviour.REDIRECT,
-            (UnexpectedResponse, Cause.WRONG_HOST, "HTTP 302: redirects to login.example, which is not followed"),
+            (
+                UnexpectedResponse,
+                Cause.WRONG_HOST,
+                f"HTTP 302{TITLED}: redirects to login.example, which is not followed",
+            ),
             id="a redirect",
         ),
         pytest.param(
@@ -361,7 +369,9 @@ def test_a_hang_leaves_room_for_a_second_attempt(simulator: Simulator) -> None:
             (SourceUnavailable, Cause.MIMECAST_ERROR, "HTTP 500 (err_internal: Something went wrong)"),
             id="an error of Mimecast's",
         ),
-        pytest.param(Misbehaviour.UNAVAILABLE, (SourceUnavailable, Cause.MIMECAST_ERROR, "HTTP 503"), id="an outage"),
+        pytest.param(
+            Misbehaviour.UNAVAILABLE, (SourceUnavailable, Cause.MIMECAST_ERROR, f"HTTP 503{TITLED}"), id="an outage"
+        ),
         pytest.param(
             Misbehaviour.FAIL_200,
             (
@@ -378,7 +388,11 @@ def test_a_hang_leaves_room_for_a_second_attempt(simulator: Simulator) -> None:
         ),
         pytest.param(
             Misbehaviour.WEB_PAGE,
-            (UnexpectedResponse, Cause.WRONG_HOST, "HTTP 200 with a web page where JSON was expected"),
+            (
+                UnexpectedResponse,
+                Cause.WRONG_HOST,
+                "HTTP 200 with a web page where JSON was expected: a page titled 'Nothing here'",
+            ),
             id="a web page",
         ),
         pytest.param(
@@ -1639,6 +1653,7 @@ def test_every_exchange_is_logged_with_its_ids(simulator: Simulator, caplog: pyt
     assert re.fullmatch(pattern, second)
     pattern = (
         r"mimecast request retried tenant=acme cause=mimecast_error request_id=[0-9a-f-]{36} wait_seconds=1.0: HTTP 503"
+        r" \(a page titled 'Nothing here'\)"
     )
     assert re.fullmatch(pattern, retried)
     assert [record.levelname for record in caplog.records if record.name.startswith("alerter")] == [

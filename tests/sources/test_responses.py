@@ -30,10 +30,10 @@ EXPECTED: Mapping[str, tuple[Cause, str] | dict[str, int]] = {
     "gateway: endpoint timed out": (Cause.MIMECAST_ERROR, "HTTP 504 (Endpoint request timed out)"),
     "Spring error page as JSON": (Cause.MIMECAST_ERROR, "HTTP 500 (Internal Server Error)"),
     "Spring 404 as JSON": (Cause.WRONG_HOST, "HTTP 404 (Not Found)"),
-    "web filter blocks with 403 HTML": (Cause.WRONG_HOST, "HTTP 403"),
+    "web filter blocks with 403 HTML": (Cause.WRONG_HOST, "HTTP 403 (a page titled 'Access Denied')"),
     "web filter blocks with 200 HTML": (
         Cause.WRONG_HOST,
-        "HTTP 200 with a web page where JSON was expected",
+        "HTTP 200 with a web page where JSON was expected: a page titled 'Blocked'",
     ),
     "maintenance 503 HTML with Retry-After": (Cause.MIMECAST_ERROR, "HTTP 503"),
     "token: invalid_client with 401 and WWW-Authenticate": (
@@ -180,3 +180,19 @@ def test_an_endless_complaint_is_read_in_no_time() -> None:
     assert len(found.detail) < 4 * MAX_TEXT
     assert fault(parse_hold_summary, answer(503, "", retry_after="9" * 60_000)).wait is None
     assert fault(parse_hold_summary, answer(503, "", retry_after="5")).wait == timedelta(seconds=5)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        pytest.param(
+            "<TITLE lang='en'>\n Zscaler &amp; co:\u202e blocked\n</TITLE>", "'Zscaler & co: blocked'", id="odd"
+        ),
+        pytest.param("<html><title></title>", "", id="empty"),
+        pytest.param("<html>" + "<title " * 5000, "", id="without an end"),
+        pytest.param("<html>no title</html>", "", id="none"),
+    ],
+)
+def test_a_web_page_is_quoted_by_its_title(body: str, said: str) -> None:
+    """Who blocks says so there; on one line, without control characters, and within bounds."""
+    assert fault(parse_hold_summary, answer(200, body)).detail.partition(": a page titled ")[2] == said

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from html import unescape
 from http import HTTPStatus
 from itertools import islice
 from urllib.parse import urlsplit
@@ -150,6 +151,17 @@ def _words_of(answer: HttpResponse) -> str:
     return "" if is_html(answer) or beginning.lstrip()[:1] in {"{", "["} else strip_unprintable(beginning)
 
 
+def page_title(answer: HttpResponse) -> str:
+    """Return by its title which web page was sent in place of JSON: who blocks says so there; empty where none is."""
+    found = _TITLE.search(answer.body[:_BEGINNING_BYTES].decode("utf-8", "replace")) if is_html(answer) else None
+    title = strip_unprintable(unescape(found[1])) if found else ""
+    return f"a page titled {title!r}" if title else ""
+
+
+#: Within bounds, so that no page takes a time that grows with its square.
+_TITLE = re.compile(r"<title(?:\s[^<>]{0,200})?>\s{0,200}([^<]{1,200})", re.IGNORECASE)
+
+
 def _failed_items(fail: object) -> Iterator[dict[str, object]]:
     for item in fail if isinstance(fail, list) else ():
         errors = item.get("errors") if isinstance(item, dict) else None
@@ -174,7 +186,7 @@ def _text(value: object) -> str:
 def quote_api_errors(envelope: dict[str, object], answer: HttpResponse) -> str:
     """Return what an answer complains about, in brackets and after a space, or nothing."""
     texts = [str(complaint) or "an error without code and message" for complaint in parse_api_errors(envelope)]
-    texts = texts or _remarks(envelope, answer)
+    texts = texts or _remarks(envelope, answer) or ([title] if (title := page_title(answer)) else [])
     return f" ({'; '.join(texts[:MAX_COMPLAINTS])})" if texts else ""
 
 

@@ -15,7 +15,7 @@ from alerter.core.series import NO_REASON, HoldReason
 from alerter.errors import Cause
 from alerter.sources.mimecast.auth import is_header_text
 from alerter.sources.mimecast.bodies import describe_body, is_html, json_type, parse_error_object, parse_json
-from alerter.sources.mimecast.errors import classify_response, parse_api_errors, quote_api_errors
+from alerter.sources.mimecast.errors import classify_response, page_title, parse_api_errors, quote_api_errors
 from alerter.sources.mimecast.request_error import HttpResponse, RequestError, RetryAction
 
 #: The largest count that every database and every JSON reader keeps exactly.
@@ -99,7 +99,10 @@ def _json_object(answer: HttpResponse, *, now: datetime) -> dict[str, object]:
     if answer.status != HTTPStatus.OK:
         raise classify_response(answer.status, parse_error_object(answer), answer, now=now)
     if is_html(answer):
-        raise RequestError(Cause.WRONG_HOST, "HTTP 200 with a web page where JSON was expected")
+        title = page_title(answer)
+        raise RequestError(
+            Cause.WRONG_HOST, f"HTTP 200 with a web page where JSON was expected{title and f': {title}'}"
+        )
     if not answer.body.strip():
         raise _odd("the body must be a JSON object, got an empty one")
     try:
