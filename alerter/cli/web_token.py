@@ -6,7 +6,7 @@ from secrets import token_urlsafe
 import click
 
 #: Those of `config.models.Scope`, which costs more than `--help` may.
-SCOPES = ("read", "ack", "silence", "operate")
+SCOPES = ("read", "ack", "silence", "operate", "metrics")
 
 
 @click.command("web-token")

@@ -102,8 +102,14 @@ def _warn_of_heartbeat(config: Config, problems: Problems) -> None:
 
 def _warn_of_listening(config: Config, problems: Problems) -> None:
     address = config.service.listen
-    if address is not None and not address.is_local:
-        text = "anyone who reaches this address can read tenants and counts: put a login or a firewall before it"
+    web = config.web
+    if address is None or address.is_local:
+        return
+    if not web.hides_metrics or (web.page and web.open_to_everybody):
+        text = (
+            "anyone who reaches this address can read tenants and counts: put a login or a firewall before it"
+            " (for /metrics, a token: alerter web-token NAME --scope metrics)"
+        )
         problems.warn(("service", "listen"), text)
 
 

@@ -89,12 +89,13 @@ KEYS_BY_API: Mapping[ApiVersion, tuple[str, ...]] = MappingProxyType(
 
 
 class Scope(StrEnum):
-    """What a token may be for: to read, to acknowledge, to silence, to retry and test deliveries."""
+    """What a token may be for: to read, acknowledge, silence, retry and test deliveries, or `/metrics` alone."""
 
     READ = "read"
     ACK = "ack"
     SILENCE = "silence"
     OPERATE = "operate"
+    METRICS = "metrics"
 
 
 class PageAccess(StrEnum):
@@ -171,7 +172,7 @@ class WebToken(Section):
 
     Attributes:
         sha256: The digest of the token, as the command prints it.
-        scopes: What it is for: `read`, `ack`, `silence`, `operate`.
+        scopes: What it is for: `read`, `ack`, `silence`, `operate`, or `/metrics` alone: `metrics`.
     """
 
     sha256: types.Digest
@@ -203,6 +204,11 @@ class WebConfig(Section):
     trusted_proxies: ProxyAddresses = ()
     users: types.PasswordHashes = {}
     tokens: Mapping[str, WebToken] = {}
+
+    @property
+    def hides_metrics(self) -> bool:
+        """Whether `/metrics`, and what `/healthz` says, are for programs with a token alone."""
+        return any(Scope.METRICS in token.scopes for token in self.tokens.values())
 
     @property
     def has_sign_in(self) -> bool:

@@ -167,7 +167,8 @@ class SelfMonitoring:
 
         port = HttpServer(address.host, address.port, address.path)
         site = self._opened_site().respond if self._has_page else None
-        port.serve(WebApp(self._sources, hosts=lambda: self._hosts(address), site=site), has_forms=site is not None)
+        app = WebApp(self._sources, hosts=lambda: self._hosts(address), web=lambda: _known(self._config).web, site=site)
+        port.serve(app, has_forms=site is not None)
         log.info("listening address=%s", address)
         return port
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from alerter.config.models import WebConfig
 from alerter.web.exposition import render_metrics
 from alerter.web.families import build_registry
-from alerter.web.security import SECURITY_HEADERS, is_expected_host
+from alerter.web.security import SECURITY_HEADERS, is_expected_host, may_read_metrics
 from alerter.web.sources import MetricsInput
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class WebApp:
     Args:
         sources: Where the pages get what they show.
         hosts: Returns the names by which it may be asked, besides any address.
+        web: Returns `[web]`, whose tokens may hide `/metrics`.
         site: Answers everything else; None where there is no page.
     """
 
@@ -59,13 +61,18 @@ class WebApp:
         self,
         sources: MetricsInput,
         hosts: Callable[[], Collection[str]],
+        web: Callable[[], WebConfig] = WebConfig,
         site: "Callable[[WSGIEnvironment], Response] | None" = None,
     ) -> None:
         self._sources = sources
         self._hosts = hosts
+        self._web = web
         self._site = site
         self._registry = build_registry(sources)
-        self._pages: Mapping[str, Callable[[], WebResponse]] = {"/healthz": self._healthz, "/metrics": self._metrics}
+        self._pages: Mapping[str, Callable[[bool], WebResponse]] = {
+            "/healthz": self._healthz,
+            "/metrics": self._metrics,
+        }
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer a request, as WSGI has it."""
@@ -75,25 +82,32 @@ class WebApp:
         elif self._site is not None and path not in self._pages:
             return _send(self._site(environ), start_response, is_head=method == "HEAD")
         else:
-            answer = self._answer(method, path)
+            may_read = may_read_metrics(self._web(), environ.get("HTTP_AUTHORIZATION", ""))
+            answer = self._answer(method, path, may_read=may_read)
         start_response(answer.status, answer.headers)
         return () if method == "HEAD" else answer.content
 
-    def _answer(self, method: str, path: str) -> WebResponse:
+    def _answer(self, method: str, path: str, *, may_read: bool) -> WebResponse:
         page = self._pages.get(path)
         if page is None:
             return WebResponse("404 Not Found", _TEXT, [f"there is {' and '.join(self._pages)}\n".encode()])
         if method not in _METHODS:
             return WebResponse("405 Method Not Allowed", _TEXT, [b"GET or HEAD\n"], Allow=", ".join(_METHODS))
-        return page()
+        return page(may_read)
 
-    def _healthz(self) -> WebResponse:
+    def _healthz(self, may_read: bool) -> WebResponse:  # noqa: FBT001 - one of two of a kind
         reasons = self._sources.problems()
-        state = {"status": "failing", "reasons": reasons} if reasons else {"status": "ok"}
-        content = json.dumps(state | {"tenants": self._sources.health.tenant_count()}, ensure_ascii=False) + "\n"
+        state: dict[str, object] = {"status": "failing" if reasons else "ok"}
+        if may_read:  # a probe needs the status alone
+            state |= {"reasons": reasons} if reasons else {}
+            state |= {"tenants": self._sources.health.tenant_count()}
+        content = json.dumps(state, ensure_ascii=False) + "\n"
         return WebResponse("503 Service Unavailable" if reasons else "200 OK", "application/json", [content.encode()])
 
-    def _metrics(self) -> WebResponse:
+    def _metrics(self, may_read: bool) -> WebResponse:  # noqa: FBT001 - as above
+        if not may_read:
+            text = b"expected the header Authorization: Bearer with a token of the scope metrics or read\n"
+            return WebResponse("401 Unauthorized", _TEXT, [text], **{"WWW-Authenticate": "Bearer"})
         return WebResponse("200 OK", CONTENT_TYPE_LATEST, self._pieces())
 
     def _pieces(self) -> Iterator[bytes]:

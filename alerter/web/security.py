@@ -9,7 +9,7 @@ import secrets
 from base64 import b64decode
 from binascii import Error as BinasciiError
 from collections import OrderedDict, deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from ipaddress import ip_address
@@ -17,7 +17,7 @@ from threading import Lock
 from typing import Final
 from urllib.parse import urlsplit
 
-from alerter.config.models import PageAccess, WebConfig
+from alerter.config.models import PageAccess, Scope, WebConfig, WebToken
 from alerter.config.urls import UNIX
 from alerter.web.request import HttpError, WebRequest
 from alerter.web.router import Need
@@ -101,6 +101,23 @@ def _is_address(name: str) -> bool:
     return True
 
 
+def find_token(tokens: Mapping[str, WebToken], token: str) -> tuple[str, WebToken] | None:
+    """Return the name and the scopes of a token; None where the configuration has no such token."""
+    digest = sha256(token.encode()).hexdigest()
+    # Every token is compared, so that the time says nothing.
+    found = [each for each in tokens.items() if hmac.compare_digest(each[1].sha256, digest)]
+    return found[0] if found else None
+
+
+def may_read_metrics(web: WebConfig, authorization: str) -> bool:
+    """Return True if a request may read `/metrics`: anybody, until a token is made for that."""
+    if not web.hides_metrics:
+        return True
+    scheme, _, token = authorization.partition(" ")
+    found = find_token(web.tokens, token.strip()) if scheme.lower() == "bearer" else None
+    return found is not None and not {Scope.METRICS, Scope.READ}.isdisjoint(found[1].scopes)
+
+
 def check_origin(request: WebRequest, *, is_token: bool, public_url: str | None) -> None:
     """Refuse a change that a page of another site may have sent.
 
@@ -181,17 +198,14 @@ class Gate:
         return Visitor(name=name, can=frozenset(can), address=address)
 
     def _token(self, token: str, address: str) -> Visitor:
-        digest = sha256(token.encode()).hexdigest()
-        # Every token is compared, so that the time says nothing.
-        found = [each for each in self._config.tokens.items() if hmac.compare_digest(each[1].sha256, digest)]
-        if not found:
+        found = find_token(self._config.tokens, token)
+        if found is None:
             raise HttpError(
                 401, "expected a token that is in the configuration", headers={"WWW-Authenticate": "Bearer"}
             )
-        name, settings = found[0]
-        return Visitor(
-            name=name, can=frozenset(Need(str(scope)) for scope in settings.scopes), address=address, is_token=True
-        )
+        name, settings = found
+        can = frozenset(need for need in Need if str(need) in settings.scopes)
+        return Visitor(name=name, can=can, address=address, is_token=True)
 
     def _basic(self, credentials: str, request: WebRequest, address: str) -> str:
         """Return the user whose password is right."""

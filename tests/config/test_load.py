@@ -53,7 +53,10 @@ UNPROVEN = (
 TOO_OFTEN = "held counts change slowly, and Mimecast limits the rate of requests"
 MAIL_ALONE = "everything ends in e-mail: the mail path that is watched must not be the only way to learn of it"
 UNHEARD = "nobody is notified of failed polls during that time: silence would not mean that all is well"
-OPEN_TO_ALL = "anyone who reaches this address can read tenants and counts: put a login or a firewall before it"
+OPEN_TO_ALL = (
+    "anyone who reaches this address can read tenants and counts: put a login or a firewall before it"
+    " (for /metrics, a token: alerter web-token NAME --scope metrics)"
+)
 LIES_OPEN = "a secret stands in a file that everyone may read: chmod o-r, or write ${NAME}"
 
 ENVIRONMENT = {
@@ -685,6 +688,12 @@ def test_a_path_on_this_machine_is_no_secret() -> None:
             '[service]\nlisten = "0.0.0.0:9464"\n[web]\npage = false\n' + TENANT + RECEIVER + RULE,
             [f"rules.toml:2: service.listen: {OPEN_TO_ALL}"],
             id="every machine can read the metrics",
+        ),
+        pytest.param(
+            '[service]\nlisten = "0.0.0.0:9464"\n[web]\npage = false\n'
+            f'[web.tokens.prometheus]\nsha256 = "{"0" * 64}"\nscopes = ["metrics"]\n' + TENANT + RECEIVER + RULE,
+            [],
+            id="whoever has a token can read the metrics",
         ),
         pytest.param(
             '[service]\nlisten = "127.0.0.1:9464"\n' + TENANT + RECEIVER + RULE,

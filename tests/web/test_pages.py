@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import timedelta
+from hashlib import sha256
 
 import pytest
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from alerter.config.models import Scope, WebConfig, WebToken
 from alerter.core.series import Tenant
 from alerter.errors import ListenError
 from alerter.health import Health
@@ -48,9 +50,9 @@ def port(health: Health) -> Iterator[HttpServer]:
 class serving:  # noqa: N801 - it reads as what it does
     """A port that answers while the block lasts."""
 
-    def __init__(self, sources: MetricsInput) -> None:
+    def __init__(self, sources: MetricsInput, web: WebConfig = WebConfig()) -> None:  # noqa: B008 - it never changes
         self._port = HttpServer("127.0.0.1", 0)
-        self._port.serve(WebApp(sources, hosts=lambda: HOSTS))
+        self._port.serve(WebApp(sources, hosts=lambda: HOSTS, web=lambda: web))
 
     def __enter__(self) -> HttpServer:
         return self._port
@@ -59,10 +61,10 @@ class serving:  # noqa: N801 - it reads as what it does
         self._port.close()
 
 
-def ask(port: HttpServer, path: str, method: str = "GET") -> http.client.HTTPResponse:
+def ask(port: HttpServer, path: str, method: str = "GET", *, authorization: str = "") -> http.client.HTTPResponse:
     """Return the answer to a request, read to its end."""
     with closing(http.client.HTTPConnection("127.0.0.1", port.number, timeout=20)) as connection:
-        connection.request(method, path)
+        connection.request(method, path, headers={"Authorization": authorization} if authorization else {})
         response = connection.getresponse()
         response.content = response.read()  # type: ignore[attr-defined] # for the test to look at
         return response
@@ -309,3 +311,41 @@ def test_complaints_are_shown_as_they_are_handed(health: Health) -> None:
     sources = replace(sources_of(health), problems=lambda: ("acme: [redacted]",))
     with serving(sources) as port:
         assert json.loads(content(ask(port, "/healthz")))["reasons"] == ["acme: [redacted]"]
+
+
+TOKEN = "a-token-of-prometheus"
+
+
+def hidden(*scopes: Scope) -> WebConfig:
+    """Return a configuration with a token for `/metrics`, and another one for something else."""
+    digest = sha256(TOKEN.encode()).hexdigest()
+    other = WebToken(sha256=sha256(b"another").hexdigest(), scopes=(Scope.METRICS,))
+    return WebConfig(tokens={"prometheus": WebToken(sha256=digest, scopes=scopes), "other": other})
+
+
+@pytest.mark.parametrize(
+    ("web", "authorization", "status"),
+    [
+        pytest.param(WebConfig(), "", 200, id="no token is made for it"),
+        pytest.param(hidden(Scope.METRICS), "", 401, id="none is sent"),
+        pytest.param(hidden(Scope.METRICS), f"Bearer {TOKEN}", 200, id="the right one"),
+        pytest.param(hidden(Scope.READ), f"bearer  {TOKEN}", 200, id="one that may read everything"),
+        pytest.param(hidden(Scope.ACK), f"Bearer {TOKEN}", 401, id="one for something else"),
+        pytest.param(hidden(Scope.METRICS), "Bearer wrong", 401, id="a wrong one"),
+        pytest.param(hidden(Scope.METRICS), f"Basic {TOKEN}", 401, id="another scheme"),
+        pytest.param(hidden(Scope.METRICS), "Bearer \u00ff", 401, id="no ASCII"),
+    ],
+)
+def test_once_a_token_is_made_for_metrics_they_need_one(
+    health: Health, web: WebConfig, authorization: str, status: int
+) -> None:
+    """Also on loopback, from where a proxy forwards what others ask; a probe learns only whether all is well."""
+    sources = replace(sources_of(health), problems=lambda: ("acme: overdue",))
+    with serving(sources, web) as port:
+        answers = [ask(port, path, authorization=authorization) for path in ("/metrics", "/healthz")]
+
+    assert [each.status for each in answers] == [status, 503]
+    assert answers[0].getheader("WWW-Authenticate") == ("Bearer" if status == 401 else None)
+    assert (b"alerter_tenants" in content(answers[0])) == (status == 200)
+    assert (b"acme" in content(answers[1])) == (status == 200)
+    assert json.loads(content(answers[1]))["status"] == "failing"
