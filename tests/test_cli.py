@@ -354,6 +354,17 @@ def test_history_of_an_unknown_reason_suggests_the_known_ones(alerter: RunComman
     assert "--since" in no_span.err
 
 
+def test_history_of_nothing_says_what_there_is(alerter: RunCommand, config: Path) -> None:
+    """With a command that can be pasted; before the first poll there is none."""
+    before = alerter("history", "--config", config)
+    alerter("poll", "--config", config)
+
+    shown = alerter("history", "--config", config)
+
+    assert (before.code, shown.code) == (1, 2)
+    assert "name a hold reason, such as:\n  alerter history 'Spam'" in shown.err
+
+
 def test_history_of_an_unknown_tenant_blames_the_tenant(alerter: RunCommand, config: Path) -> None:
     """With a glob that selects no tenant, the reason is not what is wrong."""
     alerter("poll", "--config", config)
@@ -573,6 +584,9 @@ def test_an_alert_is_acknowledged_without_secrets(alerter: RunCommand, polled_wi
     [
         pytest.param("alerts show zzzz --json", 2, "no alert", id="what is asked for does not exist"),
         pytest.param("status --json --sort of", 2, "No such option '--sort'", id="an option that does not exist"),
+        pytest.param(
+            "ack --json", 2, "Missing argument 'ALERT...'. `alerter alerts` lists the alerts", id="nothing named"
+        ),
         pytest.param("statsu --json", 2, "no command 'statsu', did you mean 'status'?", id="no command"),
     ],
 )

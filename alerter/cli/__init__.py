@@ -54,6 +54,18 @@ COMMANDS = MappingProxyType(
     }
 )
 
+#: Where what an argument names is listed, by the command that misses it.
+LISTED_BY = MappingProxyType(
+    {
+        "ack": "`alerter alerts` lists the alerts with their ids.",
+        "alerts show": "`alerter alerts` lists the alerts with their ids.",
+        "notifications retry": "`alerter notifications` lists the deliveries with their numbers.",
+        "routes test": "`alerter tenants` lists the tenants.",
+        "silence expire": "`alerter silence list` lists the silences with their numbers.",
+        "test-notify": "`alerter routes` lists the receivers.",
+    }
+)
+
 EPILOG = "Exit codes: 0 success; 1 something is firing or failed, as each command says; 2 the input is wrong."
 
 
@@ -126,14 +138,23 @@ def main() -> None:
         # Commands return nothing; what comes back is the code of a `click.exceptions.Exit`.
         sys.exit(cli.main(prog_name="alerter", standalone_mode=False))
     except click.ClickException as error:
+        shown = _with_list(error)
         said = StringIO()
-        error.show(file=said)
-        _complain(said.getvalue(), error.format_message())
+        shown.show(file=said)
+        _complain(said.getvalue(), shown.format_message())
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(130)
     except Exception as error:  # noqa: BLE001 - what is not ours is raised again
         sys.exit(_report(error))
+
+
+def _with_list(error: click.ClickException) -> click.ClickException:
+    """Return an error that says as well where to find what was not named."""
+    if not isinstance(error, click.MissingParameter) or error.ctx is None:
+        return error
+    where = LISTED_BY.get(error.ctx.command_path.removeprefix("alerter "), "")
+    return click.MissingParameter(where, ctx=error.ctx, param=error.param, param_hint=error.param_hint)
 
 
 def _report(error: Exception) -> int:

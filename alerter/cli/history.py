@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 
 #: How many changes a terminal lists below the chart.
 MAX_CHANGES = 10
+#: What an error names of what can be asked for.
+MAX_EXAMPLES = 3
 
 
 @click.command()
-@click.argument("reason", shell_complete=completion.reasons)
+@click.argument("reason", metavar="REASON", required=False, shell_complete=completion.reasons)
 @config_option
 @json_option
 @click.option(
@@ -42,7 +44,7 @@ MAX_CHANGES = 10
 @click.option("--since", metavar="SPAN", default="1d", show_default=True, help="How far back, such as 6h or 2w.")
 @click.option("--all", "everything", is_flag=True, help="List every change, not only the last ones.")
 def history(
-    reason: str,
+    reason: str | None,
     config_path: Path | None,
     *,
     tenant: str,
@@ -67,13 +69,15 @@ def history(
     with read_store(config) as reader:
         tenants = list(reader.polls.tenants())
         chosen = list(filter(select_tenants(tenant, labels, config).matches, tenants))
+        if not chosen:
+            raise CommandFailed(_no_match("tenant", tenant, tenants, said=filter_text(tenant, labels)))
         reasons = reader.history.reasons_by_tenant(chosen)
         known = [(name, each) for name in chosen for each in reasons.get(name, ())]
+        if reason is None:
+            raise click.UsageError(f"name a hold reason{_examples([each for _, each in known])}")
         wanted = build_selector((reason,), {each for _, each in known})
         pairs = [(name, each) for name, each in known if wanted.matches(each)]
         found = reader.history.samples_of_many(pairs, since=now - span, until=now)
-    if not chosen:
-        raise CommandFailed(_no_match("tenant", tenant, tenants, said=filter_text(tenant, labels)))
     if not found:
         raise CommandFailed(_no_match("hold reason", reason, [name for _, name in known]))
     if as_json:
@@ -84,6 +88,12 @@ def history(
     for series in found:
         own = bands.get((series.tenant, series.reason), ())
         _print_history(series, own, config, since=now - span, now=now, most=None if everything else MAX_CHANGES)
+
+
+def _examples(reasons: Sequence[str]) -> str:
+    """Return what can be typed, for the end of an error; empty where nothing was held so far."""
+    lines = [f"alerter history {pasted(each)}" for each in list(dict.fromkeys(reasons))[:MAX_EXAMPLES]]
+    return "\n  ".join((", such as:", *lines)) if lines else ""
 
 
 def _no_match(kind: str, wanted: str, known: Sequence[str], *, said: str = "") -> str:
