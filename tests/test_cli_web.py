@@ -1,12 +1,15 @@
 """`alerter web-password` and `alerter web-token`: what they print is what the configuration takes."""
 
 import re
+import signal
 import subprocess
 import sys
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
+import requests
 
 from alerter.cli.web_token import SCOPES
 from alerter.config import Config, load_config
@@ -78,3 +81,21 @@ def test_the_scopes_of_the_command_are_those_of_the_configuration() -> None:
 def test_the_name_of_a_token_must_fit_into_the_configuration() -> None:
     """It becomes the key of a table."""
     assert "64" in run("web-token", "a b").stderr
+
+
+def test_the_demo_ends_with_the_page_of_its_day() -> None:
+    """On which nothing waits: the terminal took every message. Ctrl-C ends it."""
+    heeds_ctrl_c = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    command = [sys.executable, "-m", "alerter", "demo", "--page"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=heeds_ctrl_c) as process:  # noqa: PLW1509 - it takes no lock
+        assert process.stdout is not None
+        address = next(found[1] for line in process.stdout if (found := re.search(r"page of this day: (\S+)", line)))
+        shown = {path: requests.get(f"{address}{path}", timeout=20) for path in ("", "notifications", "rules")}
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+
+    assert {each.status_code for each in shown.values()} == {200}
+    assert "Nothing fires" in shown[""].text
+    assert "CRITICAL" in shown["notifications"].text
+    assert ">waiting</span>" not in shown["notifications"].text
+    assert ">no data for 15m</span>" in shown["rules"].text

@@ -139,6 +139,13 @@ def demo(config_path: Path | None, urls: Sequence[str], *, has_page: bool | None
         raise click.exceptions.Exit(EXIT_FOUND)
 
 
+class _Terminal:
+    """Takes each message, which was shown already."""
+
+    def deliver(self, message: Message, url: str, *, had_by: frozenset[str] = frozenset()) -> None:
+        """Take it."""
+
+
 def _sum_up(day: _DemoClock) -> None:
     click.echo(f"\n{day.polls} polls, {day.messages} messages, and nothing else: silence means all is well.")
     click.echo(NEXT)
@@ -172,14 +179,15 @@ def _play(day: _DemoClock, rules: Sequence[Rule], urls: Sequence[str], *, is_sho
         source = _source(simulator.base_url, day)
         stack.callback(source.close)
         alerting = _policy(rules, urls)
-        targets = dict(zip(alerting.targets[RECEIVER], urls, strict=False))
-        notifier = AppriseNotifier()
+        # Without anybody to send to, this terminal is who takes the messages.
+        targets = dict(zip(alerting.targets[RECEIVER], urls or [""], strict=True))
+        notifier = AppriseNotifier() if urls else _Terminal()
         end = day.now + timedelta(days=1)
         while day.now <= end:
             cycle = poll(TENANT, source, store, alerting, clock=day.clock)
             day.polls += 1
             _show_poll(day, cycle)
-            for delivery in deliver(store, notifier, targets, clock=day.clock) if urls else ():
+            for delivery in deliver(store, notifier, targets, clock=day.clock):
                 failure = f"{delivery.target}: {delivery.last_error}"
                 if delivery.last_error and failure not in day.failures:
                     day.failures.append(failure)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from alerter.core.alerts import AlertState
-from alerter.core.conditions import InputKind
+from alerter.core.conditions import Condition, InputKind
 from alerter.core.rules import Level, Per, Rule, RuleName
 from alerter.core.selectors import Selector
 from alerter.humanize import duration_text
@@ -79,9 +79,15 @@ def _names(selector: Selector, everything: str) -> str:
     return globs or (everything if selector.among is None else "tenants with its labels")
 
 
+def _condition_text(condition: Condition) -> str:
+    """Return what a condition asks for; of some the limit says it all, as "no data for 15m"."""
+    words, limit = condition.name.replace("_", " "), condition.limit_text
+    return limit if limit.startswith(words) else f"{condition.name} {limit}"
+
+
 def level_text(level: Level) -> str:
     """Return what makes a level fire, in words."""
-    parts = [" and ".join(f"{each.name} {each.limit_text}" for each in level.conditions)]
+    parts = [" and ".join(map(_condition_text, level.conditions))]
     if level.for_:
         parts.append(f"for {duration_text(level.for_)}")
     if level.keep_firing_for:
