@@ -1,6 +1,6 @@
 # Two commands on a fresh machine with Python 3.11 or newer: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help demo pictures reference docs test quick lint format bench faults fuzz mutants audit wheel vendor lock clean
+.PHONY: help demo pictures screenshots reference docs test quick lint format bench faults fuzz mutants audit wheel vendor lock clean
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; break; fi; done)
@@ -12,6 +12,7 @@ help:
 	@echo 'make demo    a simulated day through the real pipeline: counts rise, alerts come, all-clear'
 	@echo 'make test    linters, types, import contracts and every test on all cores, with branch coverage'
 	@echo 'make pictures  renews the pictures of the documentation, and the golden files of messages'
+	@echo 'make screenshots  renews the pictures of the page (needs chromium and npm)'
 	@echo 'make reference  writes the pages of the documentation that are made from the program'
 	@echo 'make docs    builds the documentation as a site, into .venv/site; a link that leads nowhere is an error'
 	@echo 'make quick   linters, types and the tests of the core that draw no values: in under a minute'
@@ -86,6 +87,9 @@ $(VENV)/browser/.done: requirements-browser.txt $(VENV)/.dev
 
 browser: $(VENV)/browser/.done
 	$(BIN)/python -m pytest -m browser tests/browser
+
+screenshots: $(VENV)/browser/.done
+	$(BIN)/python -m tests.browser.pictures
 
 mutants: $(VENV)/.dev
 	$(BIN)/python -m tests.mutants $(MODULES)

@@ -153,6 +153,13 @@ def test_a_page_links_to_pages_alone(page: Path) -> None:
     assert [name_of(each) for each in linked_pages(page) if each not in PAGES and each.parent != pictures] == []
 
 
+def test_every_picture_is_shown() -> None:
+    """A picture that no page shows is renewed for nobody."""
+    shown = {each for page in DOCUMENTS for each in linked_pages(page) if each.suffix in {".svg", ".png"}}
+
+    assert shown == set((DOCS / "pictures").iterdir())
+
+
 def test_the_site_has_every_page_once_and_by_its_title() -> None:
     """`make docs` itself says nothing of a page that its navigation lacks."""
     project = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))["project"]

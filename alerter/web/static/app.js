@@ -147,8 +147,9 @@
         ctx.stroke();
         ctx.setLineDash([]);
         ctx.font = `${11.5 * window.devicePixelRatio}px system-ui`;
-        ctx.textAlign = "right";
-        ctx.fillText(limit.text, bbox.left + bbox.width - 4, y - 3 * window.devicePixelRatio);
+        // At the left: at the right is what people look at, the newest counts.
+        ctx.textAlign = "left";
+        ctx.fillText(limit.text, bbox.left + 4, y - 3 * window.devicePixelRatio);
       }
       for (const [row, bands] of [figure.alerts, figure.mutes].entries()) {
         for (const band of bands) {
