@@ -112,7 +112,10 @@ class Model:
     def unpolled(self) -> set[str]:
         """Return the tenants that are polled no more, of which somebody still believes that something fires."""
         told_of = {subject[1] for memory in self.memories.values() for _, subject in memory.notified}
-        sums = any(rule.get("per") == "all" for rule in self.config.get("rules", []))
+        sums = any(
+            rule.get("per") == "all" and any(takes_tenant(rule, each, self.config) for each in self.config["tenants"])
+            for rule in self.config.get("rules", [])
+        )
         return {each for each in told_of if each not in self.config["tenants"] and not (each == "*" and sums)}
 
     def notify_removed_tenants(self, now: datetime) -> list[Message]:
@@ -123,7 +126,8 @@ class Model:
     def poll(self, poll: Poll, now: datetime) -> list[Message]:
         """Take in what a tenant was polled, and return what is told of it (5, 6).
 
-        Silent: with whose polls a sum is told of. It is with those of its tenants, as it is evaluated with them.
+        Silent: with whose polls a sum is told of. It is with those of its tenants, as it is evaluated with them; the
+        end of one that nobody evaluates any more is told with the next successful poll.
         """
         self.polls.append(poll)
         self.drop_what_is_gone(now, polled=poll.tenant if poll.counts is not None else "")
@@ -135,7 +139,8 @@ class Model:
                     self.look(rule, scope, now)
         self.watch_acknowledgements(now)
         is_in_sum = any(rule.get("per") == "all" and not is_no_data(rule) for rule in self.rules(poll.tenant))
-        return self.tell(now, {poll.tenant, "*"} if is_in_sum else {poll.tenant})
+        is_over = poll.counts is not None and "*" in self.unpolled()
+        return self.tell(now, {poll.tenant, "*"} if is_in_sum or is_over else {poll.tenant})
 
     def sum_of_all(self, rule: Table, now: datetime) -> Scope:
         """Return the sum over the tenants of a rule (3)."""
