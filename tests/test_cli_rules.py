@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -199,6 +199,25 @@ def test_history_is_a_chart_with_limits_and_the_last_changes(alerter: RunCommand
     assert any(line.endswith("█ warning") and "·" in line for line in lines)
     assert re.search(r"Changes\n  changed +held\n  \d+s ago +340\n", shown)
     assert all(len(line) <= 100 for line in lines)
+
+
+def test_history_says_what_a_hold_reason_was_called_before(alerter: RunCommand, config: Path, tmp_path: Path) -> None:
+    """Whoever looks for the weeks before a rename finds under which name they are; a pipe has the counts alone."""
+    begin = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)  # noqa: TID251 - the command's clock is real
+    rows = [
+        f"{(begin + timedelta(minutes=5 * poll)).isoformat()},acme,{reason},{count}\n"
+        for poll in range(24)
+        for reason, count in (("Spam", 120 if poll < 12 else 0), ("Junk", 0 if poll < 12 else 118))
+    ]
+    (tmp_path / "counts.csv").write_text(f"time,tenant,reason,count\n{''.join(rows)}")
+    alerter("import", tmp_path / "counts.csv", "--config", config)
+
+    new, old = (alerter("history", name, "--color", "always", "--config", config).out for name in ("Junk", "Spam"))
+    piped = alerter("history", "Junk", "--config", config).out
+
+    assert "renamed from 'Spam' at " in new
+    assert "renamed to 'Junk' at " in old
+    assert "renamed" not in piped
 
 
 def test_status_is_shown_again_until_it_is_interrupted(alerter: RunCommand, config: Path) -> None:

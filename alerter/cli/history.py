@@ -17,7 +17,7 @@ from alerter.cli.output import clean, encodable, print_json, print_table, termin
 from alerter.cli.tables import Cell, Table, shorten
 from alerter.cli.tenant_filter import filter_text, label_option, select_tenants
 from alerter.core.rules import Per
-from alerter.humanize import age_text
+from alerter.humanize import age_text, local_time_text
 from alerter.queries.history import history_json, known_changes
 
 if TYPE_CHECKING:
@@ -85,9 +85,11 @@ def history(
         return
     with read_store(config) as reader:
         bands = _bands(found, reader, since=now - span, now=now) if is_for_people() else {}
+        # Of several it would be asked one by one.
+        renamed = _renamed(found[0], reader, config, now=now) if is_for_people() and len(found) == 1 else ""
     for series in found:
-        own = bands.get((series.tenant, series.reason), ())
-        _print_history(series, own, config, since=now - span, now=now, most=None if everything else MAX_CHANGES)
+        own, most = bands.get((series.tenant, series.reason), ()), None if everything else MAX_CHANGES
+        _print_history(series, own, renamed, config, since=now - span, now=now, most=most)
 
 
 def _examples(reasons: Sequence[str]) -> str:
@@ -109,6 +111,7 @@ def _no_match(kind: str, wanted: str, known: Sequence[str], *, said: str = "") -
 def _print_history(
     series: "Series",
     bands: Sequence["Band"],
+    renamed: str,
     config: "Config",
     *,
     since: datetime,
@@ -126,7 +129,7 @@ def _print_history(
     if not is_for_people():
         print_table(Table(title="Changes", columns=columns, rows=rows, prefix=prefix))
         return
-    _print_chart(series, bands, config, since=since, now=now)
+    _print_chart(series, bands, config, since=since, now=now, renamed=renamed)
     shown = rows[::-1] if most is None else rows[::-1][:most]
     title = "Last changes" if len(shown) < len(rows) else "Changes"
     print_table(Table(title=title, columns=columns, rows=shown, empty="nothing was held"))
@@ -135,7 +138,7 @@ def _print_history(
 
 
 def _print_chart(
-    series: "Series", bands: Sequence["Band"], config: "Config", *, since: datetime, now: datetime
+    series: "Series", bands: Sequence["Band"], config: "Config", *, since: datetime, now: datetime, renamed: str
 ) -> None:
     from alerter.cli.chart import chart_lines  # noqa: PLC0415 - only a terminal pays for it
 
@@ -146,9 +149,25 @@ def _print_chart(
     )  # fmt: skip
     name = shorten(clean(f"{series.tenant}: {series.reason}"), terminal_width())
     click.echo(f"{encodable(paint(name, 'title'))}\n{known}")
+    if renamed:
+        click.echo(encodable(clean(renamed)))
     for line in chart_lines(figure, config.service.timezone, width=terminal_width()):
         click.echo(encodable(line))
     click.echo()
+
+
+def _renamed(series: "Series", reader: "Reader", config: "Config", *, now: datetime) -> str:
+    """Return what a hold reason was called before, or is called since; empty where it was not renamed."""
+    from alerter.queries.renames import load_rename, rename_text  # noqa: PLC0415 - only a terminal pays for it
+
+    tenant = config.tenants.get(series.tenant)
+    if tenant is None:
+        return ""
+    interval = tenant.poll_interval
+    rename = load_rename(reader, series.tenant, series.reason, poll_interval=interval, now=now)
+    if rename is None:
+        return ""
+    return rename_text(rename, series.reason, local_time_text(rename.at, config.service.timezone))
 
 
 def _bands(

@@ -115,6 +115,18 @@ def test_the_limits_of_a_hold_reason_are_listed_worst_first(world: World) -> Non
     assert limits.index("above 500") < limits.index("above 100")
 
 
+def test_a_hold_reason_says_what_it_was_called_before(world: World) -> None:
+    """And under its old name what it is called since."""
+    for minutes in (4, 9, 14, 19, 24, 29):
+        spam, junk = (640, 0) if minutes < 19 else (0, 638)
+        world.poll({"Spam": spam, "Junk": junk, "Links": 3}, minutes=minutes)
+    world.clock = NOON + timedelta(minutes=30)
+
+    assert "renamed from &#39;Spam&#39; at 2026-03-02 12:19" in world.ask("/tenants/acme/reasons/Junk").text
+    assert "renamed to &#39;Junk&#39; at 2026-03-02 12:19" in world.ask("/tenants/acme/reasons/Spam").text
+    assert "renamed" not in world.ask("/tenants/acme/reasons/Links").text
+
+
 def test_hostile_names_are_shown_literally(world: World) -> None:
     """A hold reason may be called anything; on no screen does it become a tag, and each has a screen of its own."""
     world.poll(dict.fromkeys(HOSTILE, 700), minutes=0)

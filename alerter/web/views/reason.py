@@ -17,6 +17,7 @@ from alerter.core.series import HoldReason, Sample, Tenant
 from alerter.core.silences import MAX_SILENCE
 from alerter.humanize import short_duration_text
 from alerter.import_export.cells import escape_formula
+from alerter.queries.renames import load_rename, rename_text
 from alerter.storage import AlertFilter
 from alerter.web.context import Screen, View
 from alerter.web.render import local_text, trusted
@@ -55,7 +56,7 @@ def reason(view: View, tenant: str, key: str) -> Screen:
     figure = _figure(view, name, found, rules, (start_at, end_at))
     alerts, _ = view.reader.lists.find_alerts(AlertFilter(tenants=frozenset({name}), reason=found), limit=20)
     changes = list(_changes(figure))
-    sentence = _sentence(view, figure)
+    sentence = _sentence(view, figure, _renamed(view, name, found))
     values = {
         "tenant": name,
         "reason": found,
@@ -178,10 +179,17 @@ def _changes(figure: Figure) -> Iterator[ChangeRow]:
         before = segment.count
 
 
-def _sentence(view: View, figure: Figure) -> str:
+def _renamed(view: View, tenant: Tenant, reason: HoldReason) -> str:
+    """Return what a hold reason was called before, or is called since; empty where it was not renamed."""
+    poll_interval = view.config.tenants[tenant].poll_interval
+    rename = load_rename(view.reader, tenant, reason, poll_interval=poll_interval, now=view.now)
+    return "" if rename is None else rename_text(rename, reason, local_text(rename.at, view.zone))
+
+
+def _sentence(view: View, figure: Figure, renamed: str) -> str:
     newest, highest = figure.newest, figure.highest
     if newest is None or highest is None:
-        return "No data in this span."
+        return f"No data in this span{renamed and f'; {renamed}'}."
     parts = [f"{newest.count:,} {'now' if view.now - newest.at < timedelta(hours=1) else 'at the end'}"]
     if highest.count > newest.count:
         parts.append(f"highest {highest.count:,} at {local_text(highest.at, view.zone)}")
@@ -190,6 +198,7 @@ def _sentence(view: View, figure: Figure) -> str:
         parts.append("no decrease in this span")
     elif newest.count and fell is not None and view.now - fell >= timedelta(days=1):
         parts.append(f"no decrease for {short_duration_text(view.now - fell)}")
+    parts += [renamed] if renamed else []
     return "; ".join(parts) + "."
 
 
