@@ -138,7 +138,7 @@ def open_engine(url: URL, access: Access) -> Engine:
 def store_error(error: Exception, url: URL) -> StoreError:
     """Return what the database said, on one line, with the place and without the password."""
     said = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    words = " ".join(str(said).split())
+    words = "; ".join(" ".join(line.split()) for line in str(said).splitlines() if line.strip())
     if url.password:
         words = words.replace(str(url.password), "***")
     kind = StoreUnavailable if not is_sqlite(url) and may_pass(said) else StoreError

@@ -10,6 +10,7 @@ from sqlalchemy import make_url
 
 from alerter.errors import StoreError
 from alerter.storage import Store
+from alerter.storage.engine import store_error
 from tests.builders import a_snapshot
 from tests.storage.stored import EVERY, enqueue, poll, rows
 
@@ -41,6 +42,15 @@ def test_no_error_shows_the_password() -> None:
         pass
 
     assert "hunter22" not in f"{caught.value!r} {caught.value.__cause__} {store!r}"
+
+
+def test_what_a_server_says_on_several_lines_is_one_line_of_sentences() -> None:
+    """As libpq says it, with a hint on a line of its own."""
+    said = Exception("port 5432 failed: Connection refused\n\tIs the server running on that host?\n\n")
+
+    error = store_error(said, make_url("postgresql+psycopg://127.0.0.1/alerter"))
+
+    assert str(error).endswith("alerter: port 5432 failed: Connection refused; Is the server running on that host?")
 
 
 def test_no_error_shows_what_was_stored(store: Store) -> None:
