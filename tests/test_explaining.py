@@ -243,7 +243,7 @@ def test_deliveries_are_found_by_the_alerts_that_they_are_about(world: World) ->
     spam = world.store
 
     with spam.read() as reader:
-        keys = {alert.key.reason: alert.key.id for alert in reader.alerts.load()}
+        keys = {alert.key.reason: alert.key.id for alert in reader.alerts.load_all()}
         all_of_spam = reader.outbox.deliveries_for_alerts([keys[SPAM]], until=NOON)
         first_of_spam = reader.outbox.deliveries_for_alerts([keys[SPAM]], until=at("11:05"), limit=2)
         of_virus = reader.outbox.deliveries_for_alerts([keys[HoldReason("Virus")]], until=at("11:05"))

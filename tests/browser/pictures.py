@@ -63,7 +63,7 @@ SHOTS: Mapping[str, Shot] = {
     "page": Shot("/", (1200, 560)),
     "page-reason": Shot("/tenants/acme/reasons/Impersonation%20Protection?span=1d", (1200, 620)),
     "page-alert": Shot("/alerts/{alert}", (390, 760), is_dark=True),
-    "page-tenants": Shot("/", (1200, 760), CUSTOMERS),
+    "page-tenants": Shot("/", (1000, 600), CUSTOMERS),
 }
 
 

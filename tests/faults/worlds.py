@@ -46,7 +46,7 @@ class World:
     urls: Mapping[TargetName, str] = field(default_factory=dict)
     clock: FakeClock = field(default_factory=FakeClock)
     notifier: AppriseNotifier = field(
-        default_factory=lambda: AppriseNotifier(connect_timeout=1, read_timeout=0.3, delivery_timeout=5)
+        default_factory=lambda: AppriseNotifier(connect_timeout=1, read_timeout=1.5, delivery_timeout=5)
     )
 
     def poll(self, *answers: Mapping[str, int] | SourceError, every: str = "5m") -> PollCycle:
