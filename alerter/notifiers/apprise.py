@@ -329,8 +329,9 @@ def _proxy_to(service: NotifyBase) -> str:
     if isinstance(service, MailPlugin):
         return ""
     endpoint = apprise_endpoint(service)
-    # Where the host is a secret of Apprise's, it is none that could be named as an exception.
-    return proxy_to("host.invalid" if endpoint is None else endpoint.host, _scheme(service))
+    # Of some services the host of the URL is a token, which is no exception from the proxy either.
+    host = (service.host or "host.invalid") if endpoint is None else endpoint.host
+    return proxy_to(str(host), _scheme(service))
 
 
 def picture_problem(service: NotifyBase) -> str:

@@ -12,6 +12,8 @@ _STATUS = re.compile(r"error=(\d{3})\b")
 _REPLY = re.compile(r"Response Details:\s*(b['\"].*)", re.DOTALL)
 _SMTP_REPLY = re.compile(r"\((\d{3}), b(['\"])(.*?)\2", re.DOTALL)
 _MAX_REPLY = 100
+#: The characters of a record in which Apprise says that it is of a payload, after the name of the service.
+_MAX_PAYLOAD_HEAD = 60
 SOCKET_ERROR = "Socket Exception: "
 #: A socket's error text can hold the whole URL: only these words of ours go out.
 _WORDS_BY_SYMPTOM: Final = {
@@ -50,10 +52,12 @@ def failure_text(records: Iterable[tuple[str, str]], redacted: Callable[[str], s
         redacted: Leaves the secrets out of a text.
         proxy: What the proxy is called that leads to the service; empty for none.
     """
-    messages = [message for _, message in records]
+    # Payloads are recorded as well: what a hold reason is called must not be read as a failure.
+    entries = [(level, message) for level, message in records if " Payload: " not in message[:_MAX_PAYLOAD_HEAD]]
+    messages = [message for _, message in entries]
     if proxy and (failure := _proxy_failure(messages)):
         return f"cannot be reached: {proxy} {failure}"
-    text = _failure_text(records, messages, redacted)
+    text = _failure_text(entries, messages, redacted)
     return f"{text} ({proxy.rstrip(',')} is in between)" if proxy and " answered " not in f" {text}" else text
 
 

@@ -907,3 +907,14 @@ def test_a_proxy_is_not_blamed_where_none_is_used(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("no_proxy", "127.0.0.1")
 
     assert str(refusal("json://127.0.0.1:1")) == "JSON cannot be reached: connection refused"
+
+
+@pytest.mark.parametrize("url", ["json://127.0.0.1:1", "ntfy://127.0.0.1:1/topic", "rocket://u:p@127.0.0.1:1/room"])
+def test_what_a_hold_reason_is_called_is_not_read_as_a_failure(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """Apprise records what it sends beside what went wrong."""
+    monkeypatch.setenv("http_proxy", "http://proxy.example:3128")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    title = "9 held for 'error=500 Tunnel connection failed: 407 ProxyError( Socket Exception: timed out'"
+    message = replace(MESSAGE, title=title, bodies={**MESSAGE.bodies, Format.TEXT: title})
+
+    assert str(refusal(url, message)).endswith("cannot be reached: connection refused")
